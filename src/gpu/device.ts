@@ -1,0 +1,175 @@
+import { GpuError, type M2Error } from '../errors.ts';
+import type { GpuPlatform } from './dawn.node.ts';
+
+export interface OpenGpuOptions {
+  readonly powerPreference?: GPUPowerPreference;
+  /**
+   * Largest part of a buffer that one binding may show, in bytes: weights above it are split by rows.
+   * Default and upper bound: the adapter's `maxStorageBufferBindingSize`. Smaller values are for tests.
+   */
+  readonly maxBindingBytes?: number;
+}
+
+// Optional features: asked for where the adapter has them; every kernel also runs without.
+const OPTIONAL_FEATURES = ['subgroups', 'shader-f16', 'timestamp-query'] as const;
+
+/**
+ * Opens the GPU: takes the adapter's own limits for buffers, and its optional features.
+ *
+ * @throws GpuError GPU_NO_ADAPTER where there is neither a driver nor the software fallback (the hint says what to install)
+ */
+export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
+  const platform = await openPlatform({ powerPreference: options.powerPreference });
+  const { adapter } = platform;
+  if (adapter === null) {
+    platform.release();
+    throw new GpuError('GPU_NO_ADAPTER', 'no WebGPU adapter was found', { hint: INSTALL_HINT });
+  }
+  const requiredFeatures = OPTIONAL_FEATURES.filter((name) => adapter.features.has(name));
+  const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits;
+  const device = await adapter.requestDevice({
+    requiredFeatures,
+    requiredLimits: { maxBufferSize, maxStorageBufferBindingSize },
+  });
+  const maxBindingBytes = Math.min(options.maxBindingBytes ?? Infinity, maxStorageBufferBindingSize);
+  return new Gpu(device, adapter.info, maxBindingBytes, platform);
+}
+
+const INSTALL_HINT =
+  'on Linux install a Vulkan driver of your GPU, or Mesa 25 or newer (Debian: mesa-vulkan-drivers from backports); ' +
+  'on macOS update to 12 or newer; on Windows update the graphics driver (Direct3D 12). ' +
+  'Without a GPU: npm install --save-dev @sparticuz/chromium tar-fs (Linux x64) brings a software driver. ' +
+  'If VK_DRIVER_FILES is set, check that it names an existing driver file';
+
+async function openPlatform(options: GPURequestAdapterOptions): Promise<GpuPlatform> {
+  const gpu = globalThis.navigator?.gpu;
+  if (gpu === undefined) {
+    const { openDawn } = await import('./dawn.node.ts');
+    return openDawn(options);
+  }
+  return {
+    adapter: await gpu.requestAdapter(options),
+    readText: async (url) => (await fetch(url)).text(),
+    release: () => {},
+  };
+}
+
+/** What was made on a device since it was opened: benchmarks and tests read these. */
+export interface GpuCounters {
+  buffers: number;
+  bindGroups: number;
+  dispatches: number;
+  submits: number;
+  readBackBytes: number;
+}
+
+/** An open device, and what belongs to it: compiled pipelines, counters, the first error that nobody caught. */
+export class Gpu {
+  readonly device: GPUDevice;
+  readonly info: GPUAdapterInfo;
+  readonly maxBindingBytes: number;
+  readonly readText: (url: URL) => Promise<string>;
+  /** Compiled kernels, by declaration and constants; see compile.ts. */
+  readonly pipelines = new WeakMap<object, Map<string, Promise<unknown>>>();
+  readonly counters: GpuCounters = { buffers: 0, bindGroups: 0, dispatches: 0, submits: 0, readBackBytes: 0 };
+  readonly #platform: GpuPlatform;
+  /** Rejects when the device is lost: race it against every wait, because some waits resolve and some never end. */
+  readonly #lost: Promise<never>;
+  #failure: M2Error | null = null;
+  #destroyed = false;
+
+  constructor(device: GPUDevice, info: GPUAdapterInfo, maxBindingBytes: number, platform: GpuPlatform) {
+    this.device = device;
+    this.info = info;
+    this.maxBindingBytes = maxBindingBytes;
+    this.readText = platform.readText;
+    this.#platform = platform;
+    this.#lost = device.lost.then(({ reason, message }) => {
+      this.#failure ??= new GpuError(
+        'GPU_LOST',
+        `the GPU device is gone (${reason || 'unknown'}: ${message})`,
+        {
+          hint: 'open a new one with openGpu() and load the model again',
+        },
+      );
+      throw this.#failure;
+    });
+    this.#lost.catch(() => {}); // seen by whoever waits next
+    device.addEventListener('uncapturederror', ({ error }) => {
+      this.#failure ??= uncapturedError(error);
+    });
+  }
+
+  /** One line that says which adapter this is, e.g. `SwiftShader Device (LLVM 16), vulkan, subgroups of 4`. */
+  get description(): string {
+    const { vendor, architecture, description, device } = this.info;
+    const name =
+      description || device || [vendor, architecture].filter(Boolean).join(' ') || 'unknown adapter';
+    const features = OPTIONAL_FEATURES.filter((feature) => this.device.features.has(feature));
+    return `${name} (${features.join(', ') || 'no optional features'}; bindings up to ${Math.floor(this.maxBindingBytes / 2 ** 20)} MiB)`;
+  }
+
+  /** @throws GpuError what went wrong on this device since it was opened: GPU_LOST, GPU_OUT_OF_MEMORY, GPU_VALIDATION */
+  assertHealthy(): void {
+    if (this.#failure !== null) throw this.#failure;
+  }
+
+  /** Waits for `promise` unless the device is lost first; then reports what the device had to say. */
+  async wait<T>(promise: Promise<T>): Promise<T> {
+    this.assertHealthy();
+    const value = await Promise.race([promise, this.#lost]).catch((error) => {
+      throw this.#failure ?? error;
+    });
+    this.assertHealthy();
+    return value;
+  }
+
+  createBuffer(sizeBytes: number, usage: GPUBufferUsageFlags, label: string): GPUBuffer {
+    this.assertHealthy();
+    if (sizeBytes > this.device.limits.maxBufferSize) {
+      throw new GpuError(
+        'GPU_LIMIT',
+        `${label}: needs a buffer of ${sizeBytes} bytes, this adapter makes ${this.device.limits.maxBufferSize} at most`,
+        { tensor: label, hint: 'use a smaller picture (maxPixels) or a shorter context' },
+      );
+    }
+    this.counters.buffers++;
+    return this.device.createBuffer({ label, size: Math.max(4, Math.ceil(sizeBytes / 4) * 4), usage });
+  }
+
+  submit(commands: readonly GPUCommandBuffer[]): void {
+    this.assertHealthy();
+    this.counters.submits++;
+    this.device.queue.submit(commands);
+  }
+
+  /** Waits until everything submitted so far has run. */
+  async idle(): Promise<void> {
+    await this.wait(this.device.queue.onSubmittedWorkDone());
+  }
+
+  /** Frees `buffers`. Dawn gives the memory back at the next submit only, hence the empty one. */
+  async free(buffers: Iterable<GPUBuffer>): Promise<void> {
+    for (const buffer of buffers) buffer.destroy();
+    if (this.#failure !== null) return;
+    this.device.queue.submit([]);
+    await this.device.queue.onSubmittedWorkDone();
+  }
+
+  /** Ends the device and lets the process end. Whatever still waits on it rejects with GPU_LOST. Safe to call twice. */
+  destroy(): void {
+    if (this.#destroyed) return;
+    this.#destroyed = true;
+    this.device.destroy();
+    void this.device.lost.then(() => this.#platform.release());
+  }
+}
+
+function uncapturedError(error: GPUError): M2Error {
+  const outOfMemory = error.constructor.name === 'GPUOutOfMemoryError';
+  return outOfMemory
+    ? new GpuError('GPU_OUT_OF_MEMORY', `the GPU ran out of memory: ${error.message}`, {
+        hint: 'use a shorter context, a smaller picture or a smaller checkpoint',
+      })
+    : new GpuError('GPU_VALIDATION', `the GPU refused a command: ${error.message}`);
+}

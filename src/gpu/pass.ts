@@ -1,0 +1,301 @@
+import { KernelError } from '../errors.ts';
+import { type CompiledKernel, compileKernel } from './compile.ts';
+import type { Gpu } from './device.ts';
+import type { Constants, KernelDeclaration } from './kernel.ts';
+import type { Symbols } from './shapes.ts';
+import { freeTensors, readMapped, sizeBytes, type Tensor, viewAs, zeros } from './tensor.ts';
+
+/** Called for each tap after the pass has run; the tensor lives until the returned promise resolves. */
+export type TapListener = (name: string, tensor: Tensor) => void | Promise<void>;
+
+/** A tensor that comes back to the host with each run of its pass. */
+export interface ReadBack {
+  /** Waits for the latest `submit` and returns the values. */
+  read(): Promise<Float32Array | Uint32Array | Int32Array>;
+}
+
+interface Dispatch {
+  readonly kind: 'dispatch';
+  readonly declaration: KernelDeclaration;
+  readonly constants: Constants;
+  readonly buffers: readonly GPUBuffer[];
+  readonly sizes: Symbols;
+}
+interface Copy {
+  readonly kind: 'copy';
+  readonly from: GPUBuffer;
+  readonly to: GPUBuffer;
+  readonly bytes: number;
+}
+interface Prepared {
+  readonly pipeline: GPUComputePipeline;
+  readonly bindGroup: GPUBindGroup;
+  readonly groups: readonly number[];
+}
+
+const UNIFORM_ALIGNMENT = 256; // minUniformBufferOffsetAlignment of every adapter
+const MAX_GROUPS = 65_535; // maxComputeWorkgroupsPerDimension of every adapter
+const WEIGHT_DTYPE_CODES = { f32: 0, bf16: 1, f16: 2 } as const; // as kernels/shared/readWeight.wgsl names them
+
+/**
+ * A list of kernel calls that runs on the GPU as one submit. It is recorded once, compiled and bound at the first `submit`,
+ * and may be submitted again: nothing is rebuilt then. Intermediates belong to it and share memory by scopes.
+ */
+export class Pass {
+  readonly gpu: Gpu;
+  readonly label: string;
+  readonly #listener: TapListener | undefined;
+  readonly #steps: (Dispatch | Copy)[] = [];
+  readonly #taps: { readonly name: string; readonly copy: Tensor }[] = [];
+  readonly #owned: Tensor[] = [];
+  readonly #staging: GPUBuffer[] = [];
+  readonly #free = new Map<number, Tensor[]>();
+  #scope: Tensor[] = [];
+  #prepared: (Prepared | Copy)[] | null = null;
+  #params: GPUBuffer | null = null;
+
+  constructor(gpu: Gpu, label: string, listener?: TapListener) {
+    this.gpu = gpu;
+    this.label = label;
+    this.#listener = listener;
+  }
+
+  /** Number of dispatches of one run. */
+  get dispatches(): number {
+    return this.#steps.filter(({ kind }) => kind === 'dispatch').length;
+  }
+
+  /** Makes an intermediate, perhaps in memory that an ended scope has given back: its old values are undefined. */
+  allocate(dtype: 'f32' | 'u32' | 'i32', shape: readonly number[], name: string): Tensor {
+    const spare = this.#free.get(sizeBytes({ dtype, shape }))?.pop();
+    const tensor = spare ? { ...spare, dtype, shape, name } : zeros(this.gpu, dtype, shape, name);
+    if (!spare) this.#owned.push(tensor);
+    this.#scope.push(tensor);
+    return tensor;
+  }
+
+  /** Runs `body`; the intermediates it made are reused afterwards, except the one it returns. */
+  scope<T extends Tensor | undefined>(body: () => T): T {
+    const outer = this.#scope;
+    this.#scope = [];
+    const kept = body();
+    for (const tensor of this.#scope) {
+      if (kept !== undefined && tensor.pieces[0].buffer === kept.pieces[0].buffer) outer.push(tensor);
+      else {
+        const bytes = sizeBytes(tensor);
+        this.#free.set(bytes, [...(this.#free.get(bytes) ?? []), tensor]);
+      }
+    }
+    this.#scope = outer;
+    return kept;
+  }
+
+  /** Shows a tensor as it is at this point to the listener, if there is one; costs nothing otherwise. */
+  tap(name: string, tensor: Tensor): void {
+    if (this.#listener === undefined) return;
+    const copy = zeros(this.gpu, tensor.dtype, tensor.shape, name);
+    this.#owned.push(copy);
+    this.#taps.push({ name, copy });
+    this.copy(tensor, copy);
+  }
+
+  /** Copies all of `from` over `to`. */
+  copy(from: Tensor, to: Tensor): void {
+    const bytes = Math.max(4, sizeBytes(from));
+    this.#steps.push({ kind: 'copy', from: from.pieces[0].buffer, to: to.pieces[0].buffer, bytes });
+  }
+
+  /** Brings `tensor` back to the host at the end of each run. */
+  readBack(tensor: Tensor): ReadBack {
+    const bytes = sizeBytes(tensor);
+    const staging = this.gpu.createBuffer(bytes, 0x01 | 0x08, `${tensor.name} read-back`); // MAP_READ | COPY_DST
+    this.#staging.push(staging);
+    this.#steps.push({ kind: 'copy', from: tensor.pieces[0].buffer, to: staging, bytes });
+    return { read: async () => viewAs(tensor.dtype, await readMapped(this.gpu, staging, bytes)) };
+  }
+
+  /** Records one kernel call: one dispatch, or one for each piece where its weights are split. Kernels call this. */
+  dispatch(declaration: KernelDeclaration, tensors: Readonly<Record<string, Tensor>>, sizes: Symbols): void {
+    const bindings = Object.entries(declaration.bindings);
+    const split = bindings.find(([name]) => tensors[name].pieces.length > 1)?.[0];
+    const constants: Record<string, number> = { ...declaration.constants };
+    for (const [name, { access }] of bindings) {
+      if (access === 'weights')
+        constants[dtypeOverride(name)] = WEIGHT_DTYPE_CODES[tensors[name].dtype as 'f32'];
+      if (name !== split && tensors[name].pieces.length > 1) {
+        throw bindingError(declaration.name, name, `${name} and ${split} are both split into pieces`);
+      }
+    }
+    const pieceCount = split === undefined ? 1 : tensors[split].pieces.length;
+    for (let index = 0; index < pieceCount; index++) {
+      const pieceSizes: Record<string, number> = { ...sizes };
+      const buffers = bindings.map(([name, { access }]) => {
+        const piece = tensors[name].pieces[name === split ? index : 0];
+        if (access === 'weights') {
+          pieceSizes[`${name}FirstRow`] = piece.firstRow;
+          pieceSizes[`${name}Rows`] = piece.rows;
+        }
+        return piece.buffer;
+      });
+      checkAliasing(declaration, buffers);
+      this.#steps.push({ kind: 'dispatch', declaration, constants, buffers, sizes: pieceSizes });
+    }
+  }
+
+  /**
+   * Runs the list: compiles and binds at the first call, then only encodes. Resolves when the work is queued, or, when
+   * somebody listens to taps, when all of them have been delivered.
+   *
+   * @throws KernelError KERNEL_INTERFACE, KERNEL_COMPILE; GpuError GPU_LOST, GPU_OUT_OF_MEMORY
+   */
+  async submit(): Promise<void> {
+    this.#prepared ??= await this.#prepare();
+    this.encode(this.#prepared);
+    if (this.#listener === undefined) return;
+    for (const { name, copy } of this.#taps) await this.#listener(name, copy);
+  }
+
+  /** Frees everything that the pass made. */
+  async destroy(): Promise<void> {
+    const buffers = [...this.#staging, ...(this.#params ? [this.#params] : [])];
+    this.#steps.length = 0;
+    this.#prepared = null;
+    for (const buffer of buffers) buffer.destroy();
+    await freeTensors(this.gpu, this.#owned.splice(0));
+  }
+
+  private encode(prepared: readonly (Prepared | Copy)[]): void {
+    const encoder = this.gpu.device.createCommandEncoder({ label: this.label });
+    let compute: GPUComputePassEncoder | null = null; // one for as many dispatches as stand in a row
+    for (const step of prepared) {
+      if ('pipeline' in step) {
+        compute ??= encoder.beginComputePass();
+        compute.setPipeline(step.pipeline);
+        compute.setBindGroup(0, step.bindGroup);
+        compute.dispatchWorkgroups(step.groups[0], step.groups[1], step.groups[2]);
+        this.gpu.counters.dispatches++;
+      } else {
+        compute?.end();
+        compute = null;
+        encoder.copyBufferToBuffer(step.from, 0, step.to, 0, step.bytes);
+      }
+    }
+    compute?.end();
+    this.gpu.submit([encoder.finish()]);
+  }
+
+  async #prepare(): Promise<(Prepared | Copy)[]> {
+    const compiled = await Promise.all(
+      this.#steps.map((step) =>
+        step.kind === 'copy' ? null : compileKernel(this.gpu, step.declaration, step.constants),
+      ),
+    );
+    const blocks = new ParamsBlocks();
+    const offsets = this.#steps.map((step, index) => {
+      const kernel = compiled[index];
+      return step.kind === 'copy' || kernel === null ? 0 : blocks.add(packParams(step, kernel));
+    });
+    this.#params = this.gpu.createBuffer(blocks.sizeBytes, 0x40 | 0x08, `${this.label} params`); // UNIFORM | COPY_DST
+    this.gpu.device.queue.writeBuffer(this.#params, 0, blocks.bytes());
+    const params = this.#params;
+    return this.#steps.map((step, index) => {
+      const kernel = compiled[index];
+      return step.kind === 'copy' || kernel === null
+        ? (step as Copy)
+        : this.#bind(step, kernel, params, offsets[index]);
+    });
+  }
+
+  #bind(
+    step: Dispatch,
+    { pipeline, layout, wgsl }: CompiledKernel,
+    params: GPUBuffer,
+    offset: number,
+  ): Prepared {
+    const entries: GPUBindGroupEntry[] = step.buffers.map((buffer, binding) => ({
+      binding,
+      resource: { buffer },
+    }));
+    if (wgsl.params.length > 0) {
+      const size = wgsl.params.length * 4;
+      entries.push({ binding: entries.length, resource: { buffer: params, offset, size } });
+    }
+    this.gpu.counters.bindGroups++;
+    const bindGroup = this.gpu.device.createBindGroup({ label: step.declaration.name, layout, entries });
+    const groups = foldGroups(step.declaration.dispatch(step.sizes, { ...wgsl.consts, ...step.constants }));
+    return { pipeline, bindGroup, groups };
+  }
+}
+
+/** `weight` → `WEIGHT_DTYPE`, `tokenTable` → `TOKEN_TABLE_DTYPE`. */
+function dtypeOverride(binding: string): string {
+  return `${binding.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}_DTYPE`;
+}
+
+/** More than 65,535 groups in x fold into y; kernels put them together again with flatGroup (kernels/shared/flatGroup.wgsl). */
+function foldGroups([x, y = 1, z = 1]: readonly number[]): readonly number[] {
+  if (x <= MAX_GROUPS) return [x, y, z];
+  const folds = Math.ceil(x / MAX_GROUPS);
+  return [Math.ceil(x / folds), y * folds, z];
+}
+
+/** Fields of `struct Params` in their order, each from the sizes of the call. */
+function packParams({ declaration, sizes }: Dispatch, { wgsl }: CompiledKernel): Uint8Array {
+  const view = new DataView(new ArrayBuffer(wgsl.params.length * 4));
+  for (const [index, { name, type }] of wgsl.params.entries()) {
+    if (!(name in sizes)) {
+      throw new KernelError(
+        'KERNEL_INTERFACE',
+        `${declaration.name}: nothing gives the field ${name} of struct Params a value`,
+        { kernel: declaration.name, field: name, hint: 'declare it in params, or name a size of the shapes' },
+      );
+    }
+    if (type === 'f32') view.setFloat32(index * 4, sizes[name], true);
+    else if (type === 'i32') view.setInt32(index * 4, sizes[name], true);
+    else view.setUint32(index * 4, sizes[name], true);
+  }
+  return new Uint8Array(view.buffer);
+}
+
+/** All params of a pass in one uniform buffer; equal ones share their place. */
+class ParamsBlocks {
+  readonly #blocks: Uint8Array[] = [];
+  readonly #offsets = new Map<string, number>();
+
+  get sizeBytes(): number {
+    return Math.max(1, this.#blocks.length) * UNIFORM_ALIGNMENT;
+  }
+
+  add(block: Uint8Array): number {
+    const key = block.join();
+    const offset = this.#offsets.get(key) ?? this.#blocks.length * UNIFORM_ALIGNMENT;
+    if (!this.#offsets.has(key)) this.#blocks.push(block);
+    this.#offsets.set(key, offset);
+    return offset;
+  }
+
+  bytes(): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(this.sizeBytes);
+    for (const [index, block] of this.#blocks.entries()) bytes.set(block, index * UNIFORM_ALIGNMENT);
+    return bytes;
+  }
+}
+
+function checkAliasing({ name, bindings }: KernelDeclaration, buffers: readonly GPUBuffer[]): void {
+  for (const [index, [binding, { access }]] of Object.entries(bindings).entries()) {
+    if (access !== 'write' && access !== 'readWrite') continue;
+    const twin = buffers.findIndex((buffer, other) => other !== index && buffer === buffers[index]);
+    if (twin >= 0) {
+      const other = Object.keys(bindings)[twin];
+      throw bindingError(name, binding, `${binding} is written and shares its buffer with ${other}`);
+    }
+  }
+}
+
+function bindingError(kernel: string, binding: string, problem: string): KernelError {
+  return new KernelError('KERNEL_BINDING', `${kernel}: ${problem}`, {
+    kernel,
+    binding,
+    hint: 'declare it readWrite once, or give another tensor',
+  });
+}

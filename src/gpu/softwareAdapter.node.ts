@@ -1,0 +1,95 @@
+import { randomUUID } from 'node:crypto';
+import { createReadStream, existsSync } from 'node:fs';
+import { mkdir, readFile, rename, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { homedir, tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { createBrotliDecompress } from 'node:zlib';
+
+// dlopen's RTLD_NODELETE | RTLD_LAZY: the library stays loaded although Node then finds no addon in it.
+const RTLD_LAZY_NODELETE = 0x1001;
+
+/** True when the person chose a driver: their choice is never replaced. */
+export function driverChosen(): boolean {
+  return Boolean(process.env.VK_DRIVER_FILES || process.env.VK_ICD_FILENAMES);
+}
+
+/**
+ * Loads the Vulkan loader that lies beside the chosen driver, where the system has none of its own (a container, a CI
+ * machine). Does nothing when there is no such file.
+ */
+export function loadVulkanBesideDriver(): void {
+  const [driverFile] = (process.env.VK_DRIVER_FILES || process.env.VK_ICD_FILENAMES || '').split(delimiter);
+  if (driverFile && !systemHasVulkan()) keepLoaded(join(dirname(driverFile), 'libvulkan.so.1'));
+}
+
+/**
+ * Makes SwiftShader, a Vulkan driver that runs on the CPU, the driver of this process. It comes out of the package
+ * `@sparticuz/chromium` (a development dependency) and is unpacked once into the user's cache folder. Needs no root.
+ *
+ * @returns false where the package is not installed or this is not Linux on x64
+ */
+export async function useSwiftShader(): Promise<boolean> {
+  if (process.platform !== 'linux' || process.arch !== 'x64') return false;
+  const packageFolder = findChromiumPackage();
+  if (packageFolder === null) return false;
+
+  const folder = await unpackOnce(packageFolder);
+  process.env.VK_DRIVER_FILES = join(folder, 'vk_swiftshader_icd.json');
+  // Dawn finds the loader by its soname once it is in the process; LD_LIBRARY_PATH would have to be set before the start.
+  keepLoaded(join(folder, 'libvulkan.so.1'));
+  return true;
+}
+
+/** True when the system has a Vulkan loader; asked before Dawn starts, which prints a warning where there is none. */
+export function systemHasVulkan(): boolean {
+  return process.platform !== 'linux' || keepLoaded('libvulkan.so.1');
+}
+
+/** Loads a shared library for good, and says whether it could be loaded. */
+function keepLoaded(library: string): boolean {
+  try {
+    process.dlopen({ exports: {} }, library, RTLD_LAZY_NODELETE);
+    return true;
+  } catch (error) {
+    // Always thrown, as a plain library registers no Node addon: only then it says this, and the library is loaded.
+    return error instanceof Error && error.message.includes('did not self-register');
+  }
+}
+
+function findChromiumPackage(): string | null {
+  try {
+    const entry = createRequire(import.meta.url).resolve('@sparticuz/chromium');
+    return entry.slice(0, entry.lastIndexOf('chromium') + 'chromium'.length);
+  } catch {
+    return null;
+  }
+}
+
+async function unpackOnce(packageFolder: string): Promise<string> {
+  const { version } = JSON.parse(await readFile(join(packageFolder, 'package.json'), 'utf8'));
+  const cache = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
+  try {
+    return await unpackInto(join(cache, 'm2-reasoning', `swiftshader-${version}`), packageFolder);
+  } catch {
+    return unpackInto(join(tmpdir(), `m2-reasoning-swiftshader-${version}`), packageFolder); // a read-only home
+  }
+}
+
+async function unpackInto(folder: string, packageFolder: string): Promise<string> {
+  if (existsSync(folder)) return folder;
+  const { extract } = await import('tar-fs');
+  const partial = `${folder}.${randomUUID()}`; // renamed when whole: two processes may unpack at once
+  await mkdir(partial, { recursive: true });
+  await pipeline(
+    createReadStream(join(packageFolder, 'bin', 'swiftshader.tar.br')),
+    createBrotliDecompress(),
+    extract(partial),
+  );
+  await rename(partial, folder).catch(async (error) => {
+    await rm(partial, { recursive: true, force: true });
+    if (!existsSync(folder)) throw error;
+  });
+  return folder;
+}

@@ -1,0 +1,159 @@
+import { GpuError, InputError } from '../errors.ts';
+import type { Gpu } from './device.ts';
+
+/** How a tensor's values are stored. bf16 and f16 are for weights only: kernels compute in f32. */
+export type Dtype = 'f32' | 'u32' | 'i32' | 'bf16' | 'f16';
+
+export type HostArray = Float32Array | Uint32Array | Int32Array | Uint16Array;
+
+const DTYPE_BYTES: Readonly<Record<Dtype, number>> = { f32: 4, u32: 4, i32: 4, bf16: 2, f16: 2 };
+
+/** Rows [firstRow, firstRow + rows) of a tensor, in a buffer of their own from byte 0 on. */
+export interface Piece {
+  readonly buffer: GPUBuffer;
+  readonly firstRow: number;
+  readonly rows: number;
+}
+
+/** A row-major array on the GPU. Weights too large for one binding lie in several pieces, split by rows. */
+export interface Tensor {
+  readonly name: string;
+  readonly dtype: Dtype;
+  readonly shape: readonly number[];
+  readonly pieces: readonly Piece[];
+}
+
+const TENSOR_USAGE = 0x80 | 0x04 | 0x08; // STORAGE | COPY_SRC | COPY_DST
+
+export function elementCount(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+export function sizeBytes(tensor: Pick<Tensor, 'dtype' | 'shape'>): number {
+  return elementCount(tensor.shape) * DTYPE_BYTES[tensor.dtype];
+}
+
+/** Bytes of one row, i.e. of everything behind the first axis. */
+export function rowBytes(tensor: Pick<Tensor, 'dtype' | 'shape'>): number {
+  return elementCount(tensor.shape.slice(1)) * DTYPE_BYTES[tensor.dtype];
+}
+
+/** Makes a tensor of zeros in one buffer. @throws GpuError GPU_LIMIT when one binding can't show it */
+export function zeros(gpu: Gpu, dtype: Dtype, shape: readonly number[], name: string): Tensor {
+  const bytes = sizeBytes({ dtype, shape });
+  if (bytes > gpu.device.limits.maxStorageBufferBindingSize) {
+    throw new GpuError(
+      'GPU_LIMIT',
+      `${name} [${shape}] takes ${bytes} bytes, this adapter binds ${gpu.device.limits.maxStorageBufferBindingSize} at most`,
+      { tensor: name, hint: 'use a smaller picture (maxPixels) or a shorter context' },
+    );
+  }
+  const buffer = gpu.createBuffer(bytes, TENSOR_USAGE, name);
+  return { name, dtype, shape, pieces: [{ buffer, firstRow: 0, rows: shape[0] ?? 1 }] };
+}
+
+/** Makes a weight tensor, split by rows where one binding can't show it whole. @throws GpuError GPU_LIMIT for a row too long */
+export function weightTensor(gpu: Gpu, dtype: Dtype, shape: readonly number[], name: string): Tensor {
+  const bytesPerRow = rowBytes({ dtype, shape });
+  const rows = shape[0] ?? 1;
+  const rowsPerPiece = Math.min(rows, Math.floor(gpu.maxBindingBytes / Math.max(1, bytesPerRow)));
+  if (rowsPerPiece < 1 && rows > 0) {
+    throw new GpuError(
+      'GPU_LIMIT',
+      `${name}: one row takes ${bytesPerRow} bytes, this adapter binds ${gpu.maxBindingBytes} at most`,
+      { tensor: name, hint: 'use an adapter with larger bindings' },
+    );
+  }
+  const pieces: Piece[] = [];
+  for (let firstRow = 0; firstRow < Math.max(1, rows); firstRow += rowsPerPiece) {
+    const pieceRows = Math.min(rowsPerPiece, rows - firstRow);
+    const buffer = gpu.createBuffer(pieceRows * bytesPerRow, TENSOR_USAGE, name);
+    pieces.push({ buffer, firstRow, rows: pieceRows });
+    if (rowsPerPiece < 1) break; // a tensor without rows
+  }
+  return { name, dtype, shape, pieces };
+}
+
+/**
+ * Writes bytes into a tensor; the range must lie in one piece when it does not start at byte 0 of the tensor.
+ * The bytes are copied during the call, so `bytes` may be reused at once.
+ */
+export function writePiece(gpu: Gpu, piece: Piece, byteOffset: number, bytes: Uint8Array): void {
+  const padded = bytes.byteLength % 4 === 0 ? bytes : padToWord(bytes); // writeBuffer takes whole words only
+  gpu.device.queue.writeBuffer(piece.buffer, byteOffset, padded as Uint8Array<ArrayBuffer>);
+}
+
+function padToWord(bytes: Uint8Array): Uint8Array {
+  const padded = new Uint8Array(Math.ceil(bytes.byteLength / 4) * 4);
+  padded.set(bytes);
+  return padded;
+}
+
+/**
+ * Uploads an array as one tensor.
+ * @param dtype needed only for Uint16Array, which may hold bf16 or f16
+ * @throws InputError INPUT_LENGTH when `data` has not as many elements as `shape` says
+ */
+export function upload(
+  gpu: Gpu,
+  data: HostArray,
+  shape: readonly number[],
+  name: string,
+  dtype = dtypeOf(data),
+): Tensor {
+  if (data.length !== elementCount(shape)) {
+    throw new InputError('INPUT_LENGTH', `${name}: ${data.length} values for shape [${shape}]`, {
+      tensor: name,
+      hint: `give ${elementCount(shape)} values`,
+    });
+  }
+  const isWeight = dtype === 'bf16' || dtype === 'f16';
+  const tensor = isWeight ? weightTensor(gpu, dtype, shape, name) : zeros(gpu, dtype, shape, name);
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  const bytesPerRow = rowBytes(tensor);
+  for (const piece of tensor.pieces) {
+    const begin = piece.firstRow * bytesPerRow;
+    writePiece(gpu, piece, 0, bytes.subarray(begin, begin + piece.rows * bytesPerRow));
+  }
+  return tensor;
+}
+
+function dtypeOf(data: HostArray): Dtype {
+  if (data instanceof Float32Array) return 'f32';
+  if (data instanceof Uint32Array) return 'u32';
+  if (data instanceof Int32Array) return 'i32';
+  return 'bf16';
+}
+
+/** Reads a tensor of 4-byte elements back, waiting for everything submitted before. */
+export async function readTensor(gpu: Gpu, tensor: Tensor): Promise<Float32Array | Uint32Array | Int32Array> {
+  const [piece] = tensor.pieces;
+  const bytes = Math.max(4, sizeBytes(tensor));
+  const staging = gpu.createBuffer(bytes, 0x01 | 0x08, `${tensor.name} read-back`); // MAP_READ | COPY_DST
+  const encoder = gpu.device.createCommandEncoder();
+  encoder.copyBufferToBuffer(piece.buffer, 0, staging, 0, bytes);
+  gpu.submit([encoder.finish()]);
+  const copy = await readMapped(gpu, staging, sizeBytes(tensor));
+  staging.destroy();
+  return viewAs(tensor.dtype, copy);
+}
+
+/** Maps a staging buffer, copies its first `bytes` bytes out, and unmaps it again. */
+export async function readMapped(gpu: Gpu, staging: GPUBuffer, bytes: number): Promise<ArrayBuffer> {
+  await gpu.wait(staging.mapAsync(0x01)); // GPUMapMode.READ
+  const copy = staging.getMappedRange().slice(0, bytes);
+  staging.unmap();
+  gpu.counters.readBackBytes += bytes;
+  return copy;
+}
+
+export function viewAs(dtype: Dtype, bytes: ArrayBuffer): Float32Array | Uint32Array | Int32Array {
+  if (dtype === 'f32') return new Float32Array(bytes);
+  if (dtype === 'i32') return new Int32Array(bytes);
+  return new Uint32Array(bytes);
+}
+
+/** Frees the tensors' buffers and gives the memory back. */
+export async function freeTensors(gpu: Gpu, tensors: Iterable<Tensor>): Promise<void> {
+  await gpu.free([...tensors].flatMap((tensor) => tensor.pieces.map((piece) => piece.buffer)));
+}

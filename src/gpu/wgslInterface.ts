@@ -1,0 +1,45 @@
+/** What a kernel's WGSL text declares, read with a few regular expressions: enough to compare it with the host's declaration. */
+export interface WgslInterface {
+  readonly bindings: readonly WgslBinding[];
+  /** Fields of `struct Params`, in order; all are 4-byte scalars. */
+  readonly params: readonly { readonly name: string; readonly type: string }[];
+  readonly overrides: readonly string[];
+  /** `const NAME = 4u;` at module scope, so that a number that both sides need lives once: in the text. */
+  readonly consts: Readonly<Record<string, number>>;
+}
+
+export interface WgslBinding {
+  readonly index: number;
+  readonly name: string;
+  readonly access: 'read' | 'read_write' | 'uniform';
+  /** Element type of the array, or the struct's name. */
+  readonly type: string;
+}
+
+const BINDING =
+  /@group\(0\)\s*@binding\((\d+)\)\s*var<\s*(storage|uniform)\s*(?:,\s*(read_write|read)\s*)?>\s*(\w+)\s*:\s*(?:array<\s*(?:atomic<)?(\w+)>*|(\w+))/g;
+
+export function parseWgsl(text: string): WgslInterface {
+  const code = withoutComments(text);
+  const bindings: WgslBinding[] = [];
+  for (const [, index, space, access, name, element, struct] of code.matchAll(BINDING)) {
+    bindings.push({
+      index: Number(index),
+      name,
+      access: space === 'uniform' ? 'uniform' : ((access ?? 'read') as 'read' | 'read_write'),
+      type: element ?? struct,
+    });
+  }
+  const paramsBody = code.match(/struct\s+Params\s*\{([^}]*)\}/)?.[1] ?? '';
+  const params = [...paramsBody.matchAll(/(\w+)\s*:\s*(\w+)/g)].map(([, name, type]) => ({ name, type }));
+  const overrides = [...code.matchAll(/\boverride\s+(\w+)/g)].map(([, name]) => name);
+  const consts: Record<string, number> = {};
+  for (const [, name, value] of code.matchAll(/^const\s+(\w+)\s*(?::\s*\w+)?\s*=\s*(\d+)u?\s*;/gm)) {
+    consts[name] = Number(value);
+  }
+  return { bindings, params, overrides, consts };
+}
+
+function withoutComments(text: string): string {
+  return text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/\/\/[^\n]*/g, '');
+}

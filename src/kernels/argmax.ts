@@ -1,0 +1,38 @@
+import { defineKernel, read, write } from '../gpu/kernel.ts';
+import { argmaxReference, NO_TOKEN } from './reference/argmax.ts';
+
+export { NO_TOKEN };
+
+/**
+ * The id of the largest logit of each row; of equal ones the lowest. `NO_TOKEN` when no logit of the row is finite.
+ *
+ * `logits` [rows, vocab] f32 → [rows] u32.
+ * Follows: torch.argmax, as transformers' greedy search uses it
+ */
+export const argmax = defineKernel({
+  name: 'argmax',
+  code: new URL('./argmax.wgsl', import.meta.url),
+  bindings: { logits: read('f32', ['rows', 'vocab']), out: write('u32', ['rows']) },
+  constants: { WORKGROUP_SIZE: 256 },
+  dispatch: ({ rows }) => [rows],
+  reference: argmaxReference,
+  cases: [
+    { name: 'odd sizes', sizes: { rows: 3, vocab: 997 } },
+    { name: 'one logit', sizes: { rows: 1, vocab: 1 } },
+    { name: 'the 7B vocabulary', sizes: { rows: 1, vocab: 152_064 }, scale: 20 },
+    { name: 'zeros: the lowest id of all', sizes: { rows: 2, vocab: 600 }, scale: 0 },
+    argmaxCase('equal maxima in different threads', [1, 7, 0, 7, 7]),
+    argmaxCase('negative only', [-3, -2, -2.5]),
+    argmaxCase('NaN and infinities are passed over', [Number.NaN, -1, Infinity, 5, -Infinity]),
+    argmaxCase('no finite logit', [Number.NaN, Infinity, Number.NaN]),
+  ],
+  tolerance: { abs: 0, rel: 0, reason: 'an index: exact' },
+});
+
+function argmaxCase(name: string, logits: readonly number[]) {
+  return {
+    name,
+    sizes: { rows: 1, vocab: logits.length },
+    inputs: () => ({ logits: Float32Array.from(logits) }),
+  };
+}

@@ -1,0 +1,68 @@
+import { defineKernel, read, write } from '../gpu/kernel.ts';
+import { causalAttentionReference } from './reference/causalAttention.ts';
+import { onlineSoftmax, workgroupReduce } from './shared/helpers.ts';
+
+/**
+ * Causal grouped-query attention against the KV cache, for prefill (many tokens) and decode (one).
+ *
+ * `qkv` [tokens, qkvDim] f32 after rotary, with qkvDim = (heads + 2 · kvHeads) · headDim and headDim at most 256,
+ * `kCache`, `vCache` [kvHeads, context, headDim] f32 with the new tokens written, `start` [1] u32: cache index of token 0
+ * → [tokens, heads · headDim] f32.
+ * Follows: modeling_qwen2_5.py, Qwen2Attention
+ */
+export const causalAttention = defineKernel({
+  name: 'causalAttention',
+  code: new URL('./causalAttention.wgsl', import.meta.url),
+  helpers: [onlineSoftmax, workgroupReduce],
+  bindings: {
+    qkv: read('f32', ['tokens', 'qkvDim']),
+    kCache: read('f32', ['kvHeads', 'context', 'headDim']),
+    vCache: read('f32', ['kvHeads', 'context', 'headDim']),
+    start: read('u32', [1]),
+    out: write('f32', ['tokens', ({ qkvDim, kvHeads, headDim }) => qkvDim - 2 * kvHeads * headDim]),
+  },
+  constants: { WORKGROUP_SIZE: 64 },
+  dispatch: ({ tokens, qkvDim, kvHeads, headDim }) => [qkvDim / headDim - 2 * kvHeads, tokens],
+  reference: causalAttentionReference,
+  cases: [
+    attentionCase('prefill, head of 16', { tokens: 5, heads: 9, kvHeads: 3, headDim: 16, context: 6 }, 0),
+    attentionCase(
+      'prefill over two tiles, head of 32',
+      { tokens: 67, heads: 3, kvHeads: 1, headDim: 32, context: 70 },
+      0,
+    ),
+    attentionCase(
+      'continued prefill, head of 64',
+      { tokens: 3, heads: 2, kvHeads: 2, headDim: 64, context: 80 },
+      62,
+    ),
+    attentionCase(
+      'decode, the 7B heads of 128',
+      { tokens: 1, heads: 28, kvHeads: 4, headDim: 128, context: 90 },
+      88,
+    ),
+    attentionCase(
+      'decode at a tile border',
+      { tokens: 1, heads: 2, kvHeads: 1, headDim: 32, context: 257 },
+      256,
+    ),
+    attentionCase('first token', { tokens: 1, heads: 2, kvHeads: 1, headDim: 10, context: 4 }, 0),
+    {
+      ...attentionCase('large scores', { tokens: 4, heads: 2, kvHeads: 1, headDim: 16, context: 70 }, 65),
+      scale: 100,
+    },
+    { ...attentionCase('zeros', { tokens: 2, heads: 2, kvHeads: 2, headDim: 8, context: 4 }, 1), scale: 0 },
+  ],
+  tolerance: {
+    abs: 0,
+    rel: 1e-4,
+    reason:
+      'exp turns the absolute error of a score into a relative one: scores of 1e5 (large scores) carry 2^-24 · 1e5 = 6e-3 ' +
+      'but then one key has all the weight; ordinary ones stay under 1e-6',
+  },
+});
+
+function attentionCase(name: string, { heads, ...shape }: Record<string, number>, start: number) {
+  const qkvDim = (heads + 2 * shape.kvHeads) * shape.headDim;
+  return { name, sizes: { ...shape, qkvDim }, inputs: () => ({ start: Uint32Array.of(start) }) };
+}

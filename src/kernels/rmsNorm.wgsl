@@ -1,0 +1,56 @@
+// rmsNorm: every row is divided by its root mean square and scaled by a learned weight.
+//
+//   out[row, i] = x[row, i] / sqrt(mean(x[row, :]²) + eps) · weight[i]
+//
+//        dim
+//    ┌─────────┐      one workgroup per row:
+//    │ ▓▓▓▓▓▓▓ │  1.  its threads stride over the row and sum the squares (▓), each its own columns,
+//    │         │  2.  a tree in workgroup memory adds the threads' sums,
+//    └─────────┘  3.  the threads stride over the row again and write it.
+//      rows
+//
+// Sums are f32: thread t adds columns t, t + WORKGROUP_SIZE, … in order, then the tree adds the threads.
+// Source: "Root Mean Square Layer Normalization" (Zhang, Sennrich 2019); modeling_qwen2_5.py, Qwen2RMSNorm.
+
+override WORKGROUP_SIZE: u32 = 64u;
+override WEIGHT_DTYPE: u32 = 0u;  // set by the host from the tensor: 0 f32, 1 bf16, 2 f16
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;           // [rows, dim]
+@group(0) @binding(1) var<storage, read> weight: array<u32>;      // [dim]
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;   // [rows, dim]
+@group(0) @binding(3) var<uniform> params: Params;
+
+struct Params {
+  rows: u32,
+  dim: u32,
+  eps: f32,
+}
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let row = flatGroup(group, groups);  // one workgroup per row
+  if (row >= params.rows) {            // a folded grid has a few workgroups too many; they leave together
+    return;
+  }
+  let rowStart = row * params.dim;
+
+  var sumOfSquares = 0.0;
+  for (var i = thread; i < params.dim; i += WORKGROUP_SIZE) {
+    let value = x[rowStart + i];
+    sumOfSquares += value * value;
+  }
+  let meanSquare = workgroupSum(sumOfSquares, thread) / f32(params.dim);
+  let scale = 1.0 / sqrt(meanSquare + params.eps);
+
+  for (var i = thread; i < params.dim; i += WORKGROUP_SIZE) {
+    out[rowStart + i] = x[rowStart + i] * scale * weightAt(i);
+  }
+}
+
+fn weightAt(i: u32) -> f32 {
+  return unpackWeight(weight[weightWord(i, WEIGHT_DTYPE)], i, WEIGHT_DTYPE);
+}

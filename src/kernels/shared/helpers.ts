@@ -1,0 +1,5 @@
+/** The WGSL helpers that kernels share; a kernel lists what it calls, and they are appended to its text. */
+export const readWeight = new URL('./readWeight.wgsl', import.meta.url);
+export const flatGroup = new URL('./flatGroup.wgsl', import.meta.url);
+export const workgroupReduce = new URL('./workgroupReduce.wgsl', import.meta.url);
+export const onlineSoftmax = new URL('./onlineSoftmax.wgsl', import.meta.url);

@@ -1,0 +1,58 @@
+import { defineKernel, read, write } from '../gpu/kernel.ts';
+import { visionAttentionReference } from './reference/visionAttention.ts';
+import { flatGroup, onlineSoftmax, workgroupReduce } from './shared/helpers.ts';
+
+/**
+ * Full attention within segments of any length: windows, or whole frames.
+ *
+ * `qkv` [patches, qkvDim] f32 after rotary, with qkvDim = 3 · numHeads · headDim and headDim at most 256,
+ * `segments` [patches, 2] u32: first key and end of the keys of each patch → [patches, numHeads · headDim] f32.
+ * Follows: qwen2_5_vit.py, Qwen2_5_VLVisionSdpaAttention
+ */
+export const visionAttention = defineKernel({
+  name: 'visionAttention',
+  code: new URL('./visionAttention.wgsl', import.meta.url),
+  helpers: [flatGroup, onlineSoftmax, workgroupReduce],
+  bindings: {
+    qkv: read('f32', ['patches', 'qkvDim']),
+    segments: read('u32', ['patches', 2]),
+    out: write('f32', ['patches', ({ qkvDim }) => qkvDim / 3]),
+  },
+  params: { numHeads: 'u32' },
+  constants: { WORKGROUP_SIZE: 64 },
+  dispatch: ({ patches, numHeads }) => [patches * numHeads],
+  reference: visionAttentionReference,
+  cases: [
+    segmentsCase('windows of several sizes, heads of 24', [4, 64, 12, 1], { numHeads: 3, headDim: 24 }),
+    segmentsCase('one window, heads of 16', [16], { numHeads: 4, headDim: 16 }),
+    segmentsCase('a frame over two tiles, heads of 40', [100], { numHeads: 2, headDim: 40 }),
+    segmentsCase('heads of 32', [8, 8], { numHeads: 4, headDim: 32 }),
+    segmentsCase('the 7B heads of 80', [64, 16], { numHeads: 16, headDim: 80 }),
+    segmentsCase('smallest head', [4, 2], { numHeads: 1, headDim: 2 }),
+    { ...segmentsCase('large scores', [12, 4], { numHeads: 2, headDim: 16 }), scale: 100 },
+    { ...segmentsCase('zeros', [4], { numHeads: 2, headDim: 8 }), scale: 0 },
+  ],
+  tolerance: {
+    abs: 0,
+    rel: 1e-4,
+    reason:
+      'exp turns the absolute error of a score into a relative one: scores of 1e5 (large scores) carry 2^-24 · 1e5 = 6e-3 ' +
+      'but then one key has all the weight; ordinary ones stay under 1e-6',
+  },
+});
+
+function segmentsCase(
+  name: string,
+  lengths: readonly number[],
+  { numHeads, headDim }: { numHeads: number; headDim: number },
+) {
+  const segments = lengths.flatMap((length, index) => {
+    const begin = lengths.slice(0, index).reduce((a, b) => a + b, 0);
+    return new Array(length).fill([begin, begin + length]).flat();
+  });
+  return {
+    name,
+    sizes: { patches: segments.length / 2, qkvDim: 3 * numHeads * headDim, numHeads },
+    inputs: () => ({ segments: Uint32Array.from(segments) }),
+  };
+}
