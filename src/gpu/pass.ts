@@ -3,7 +3,16 @@ import { type CompiledKernel, compileKernel } from './compile.ts';
 import type { Gpu } from './device.ts';
 import type { Constants, KernelDeclaration } from './kernel.ts';
 import type { Symbols } from './shapes.ts';
-import { freeTensors, readMapped, sizeBytes, type Tensor, viewAs, zeros } from './tensor.ts';
+import {
+  freeTensors,
+  type HostArray,
+  readMapped,
+  sizeBytes,
+  type Tensor,
+  upload,
+  viewAs,
+  zeros,
+} from './tensor.ts';
 
 /** Called for each tap after the pass has run; the tensor lives until the returned promise resolves. */
 export type TapListener = (name: string, tensor: Tensor) => void | Promise<void>;
@@ -97,6 +106,14 @@ export class Pass {
     this.#owned.push(copy);
     this.#taps.push({ name, copy });
     this.copy(tensor, copy);
+  }
+
+  /** As `tap`, for a stage that is computed on the host. */
+  tapArray(name: string, data: () => HostArray, shape: readonly number[]): void {
+    if (this.#listener === undefined) return;
+    const tensor = upload(this.gpu, data(), shape, name);
+    this.#owned.push(tensor);
+    this.#taps.push({ name, copy: tensor });
   }
 
   /** Copies all of `from` over `to`. */

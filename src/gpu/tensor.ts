@@ -56,7 +56,9 @@ export function zeros(gpu: Gpu, dtype: Dtype, shape: readonly number[], name: st
 export function weightTensor(gpu: Gpu, dtype: Dtype, shape: readonly number[], name: string): Tensor {
   const bytesPerRow = rowBytes({ dtype, shape });
   const rows = shape[0] ?? 1;
-  const rowsPerPiece = Math.min(rows, Math.floor(gpu.maxBindingBytes / Math.max(1, bytesPerRow)));
+  const rowsThatFit = Math.floor(gpu.maxBindingBytes / Math.max(1, bytesPerRow));
+  // Even, so that two-byte rows of odd length start on a whole word in every piece.
+  const rowsPerPiece = rowsThatFit >= rows ? rows : rowsThatFit - (rowsThatFit % 2);
   if (rowsPerPiece < 1 && rows > 0) {
     throw new GpuError(
       'GPU_LIMIT',
@@ -151,6 +153,11 @@ export function viewAs(dtype: Dtype, bytes: ArrayBuffer): Float32Array | Uint32A
   if (dtype === 'f32') return new Float32Array(bytes);
   if (dtype === 'i32') return new Int32Array(bytes);
   return new Uint32Array(bytes);
+}
+
+/** The same values seen with another shape of as many elements. Only for tensors in one piece. */
+export function reshape(tensor: Tensor, shape: readonly number[]): Tensor {
+  return { ...tensor, shape };
 }
 
 /** Frees the tensors' buffers and gives the memory back. */

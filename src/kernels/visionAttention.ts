@@ -29,15 +29,14 @@ export const visionAttention = defineKernel({
     segmentsCase('heads of 32', [8, 8], { numHeads: 4, headDim: 32 }),
     segmentsCase('the 7B heads of 80', [64, 16], { numHeads: 16, headDim: 80 }),
     segmentsCase('smallest head', [4, 2], { numHeads: 1, headDim: 2 }),
-    { ...segmentsCase('large scores', [12, 4], { numHeads: 2, headDim: 16 }), scale: 100 },
+    { ...segmentsCase('large scores', [12, 4], { numHeads: 2, headDim: 16 }), scale: 10 },
     { ...segmentsCase('zeros', [4], { numHeads: 2, headDim: 8 }), scale: 0 },
   ],
   tolerance: {
     abs: 0,
-    rel: 1e-4,
+    rel: 2e-5,
     reason:
-      'exp turns the absolute error of a score into a relative one: scores of 1e5 (large scores) carry 2^-24 · 1e5 = 6e-3 ' +
-      'but then one key has all the weight; ordinary ones stay under 1e-6',
+      'exp turns the absolute error of a score, 2^-24 times its size (up to 100 here) and a few roundings, into a relative one',
   },
 });
 

@@ -1,0 +1,93 @@
+/**
+ * The language model: Qwen2 with rotary positions on three axes. docs/MODEL.md, section 6.
+ *
+ * Shapes: tokens: of this step; heads query heads share kvHeads key heads; qkvDim = (heads + 2 · kvHeads) · headDim.
+ */
+import type { Pass } from '../gpu/pass.ts';
+import type { Tensor } from '../gpu/tensor.ts';
+import type { KernelSet } from '../kernels/index.ts';
+import type { LlmConfig } from './config.ts';
+import type { KvCache, LayerCache } from './kvCache.ts';
+import { linear } from './linear.ts';
+import type { DecoderLayerWeights, DecoderWeights } from './weights.ts';
+
+/**
+ * Runs all layers on `hidden` and returns the logits of its last token. Keys and values go into the cache from `cache.start` on.
+ *
+ * @param hidden [tokens, hiddenSize] f32, changed in place
+ * @param lastRow [1] u32: tokens - 1
+ * @returns [1, vocabSize] f32
+ * Follows: modeling_qwen2_5.py, Qwen2Model.forward
+ */
+export function decoder(
+  pass: Pass,
+  kernels: KernelSet,
+  weights: DecoderWeights,
+  config: LlmConfig,
+  hidden: Tensor,
+  lastRow: Tensor,
+  cache: KvCache,
+): Tensor {
+  for (const [index, layer] of weights.layers.entries()) {
+    pass.scope(() => decoderLayer(pass, kernels, layer, config, hidden, cache, cache.layers[index]));
+    pass.tap(`llm.layer${index}`, hidden);
+  }
+  pass.tap('cache.k0', cache.layers[0].k);
+  pass.tap('cache.v0', cache.layers[0].v);
+
+  const normed = kernels.rmsNorm(pass, { x: hidden, weight: weights.norm }, { eps: config.rmsNormEps }); // [tokens, hiddenSize]
+  pass.tap('llm.norm', normed);
+  const last = kernels.gatherRows(pass, { x: normed, index: lastRow }); // [1, hiddenSize]
+  const logits = linear(pass, kernels, last, weights.lmHead); // [1, vocabSize]
+  pass.tap('logits.steps', logits);
+  return logits;
+}
+
+/** One layer, in place on `hidden`. Follows: modeling_qwen2_5.py, Qwen2DecoderLayer */
+function decoderLayer(
+  pass: Pass,
+  kernels: KernelSet,
+  layer: DecoderLayerWeights,
+  { numAttentionHeads, numKeyValueHeads, rmsNormEps: eps }: LlmConfig,
+  hidden: Tensor, // [tokens, hiddenSize]
+  { rotary, start }: KvCache,
+  { k: kCache, v: vCache }: LayerCache, // [kvHeads, context, headDim] each
+): undefined {
+  const { firstPosition, ...rotaryTensors } = rotary;
+  const rotatedHeads = numAttentionHeads + numKeyValueHeads;
+
+  const normed = kernels.rmsNorm(pass, { x: hidden, weight: layer.inputNorm }, { eps }); // [tokens, hiddenSize]
+  const qkv = linear(pass, kernels, normed, layer.qkv); // [tokens, qkvDim]
+  kernels.mRope(pass, { qkv, ...rotaryTensors, start }, { rotatedHeads, firstPosition });
+  kernels.writeKv(pass, { qkv, start, kCache, vCache });
+  const attended = kernels.causalAttention(pass, { qkv, kCache, vCache, start }); // [tokens, heads · headDim]
+  kernels.add(pass, { hidden, delta: linear(pass, kernels, attended, layer.oProj) });
+
+  const normed2 = kernels.rmsNorm(pass, { x: hidden, weight: layer.postAttentionNorm }, { eps }); // [tokens, hiddenSize]
+  const gateUp = linear(pass, kernels, normed2, layer.gateUp); // [tokens, 2 · intermediateSize]
+  const activated = kernels.siluGate(pass, { gateUp }); // [tokens, intermediateSize]
+  kernels.add(pass, { hidden, delta: linear(pass, kernels, activated, layer.down) });
+}
+
+/**
+ * Looks up the tokens' embeddings and puts the image features in the places of the image patch tokens.
+ *
+ * @param ids [tokens] u32
+ * @param imageEmbeds [merged, hiddenSize] f32 with `imageTokens` [merged] u32, the tokens they stand for; null without images
+ * @returns [tokens, hiddenSize] f32
+ * Follows: modeling_qwen2_5.py, prompt_wrap_vision
+ */
+export function embedTokens(
+  pass: Pass,
+  kernels: KernelSet,
+  weights: DecoderWeights,
+  ids: Tensor,
+  image: { readonly imageEmbeds: Tensor; readonly imageTokens: Tensor } | null,
+): Tensor {
+  const hidden = kernels.embed(pass, { ids, table: weights.embedTokens }); // [tokens, hiddenSize]
+  if (image) {
+    kernels.scatterRows(pass, { hidden, features: image.imageEmbeds, index: image.imageTokens });
+  }
+  pass.tap('llm.inputs_embeds', hidden);
+  return hidden;
+}

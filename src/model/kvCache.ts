@@ -1,0 +1,102 @@
+/** What one sequence keeps on the GPU between steps: keys and values of every layer, and where its tokens stand. */
+import type { Gpu } from '../gpu/device.ts';
+import { freeTensors, type Tensor, upload, writePiece, zeros } from '../gpu/tensor.ts';
+import type { LlmConfig } from './config.ts';
+import type { Positions } from './positions.ts';
+import { axisOfFrequency, llmRotaryTable, type RotaryTable } from './rotaryTables.ts';
+
+export interface LayerCache {
+  readonly k: Tensor; // [kvHeads, context, headDim] f32, after rotary
+  readonly v: Tensor; // [kvHeads, context, headDim] f32
+}
+
+/** The tensors that `mRope` turns queries and keys with. */
+export interface Rotary {
+  readonly positionIds: Tensor; // [3, context] i32, by cache index
+  readonly axis: Tensor; // [headDim / 2] u32: 0 time, 1 row, 2 column
+  readonly cosTable: Tensor; // [positions, headDim / 2] f32
+  readonly sinTable: Tensor; // [positions, headDim / 2] f32
+  readonly firstPosition: number;
+}
+
+export class KvCache {
+  readonly gpu: Gpu;
+  readonly context: number;
+  readonly layers: readonly LayerCache[];
+  readonly rotary: Rotary;
+  /** [1] u32: cache index of the first token of the step that is about to run. */
+  readonly start: Tensor;
+  /** [3, context] positions by cache index, as uploaded. */
+  readonly positionIds: Int32Array;
+  readonly table: RotaryTable;
+
+  /**
+   * Allocates everything for `context` tokens, once.
+   *
+   * @param positions of the prompt; token p behind it stands at p + ropeDelta on all axes
+   * @param layout 'swapped' is the second layout of video_rope (docs/MODEL.md, section 6)
+   * @throws GpuError GPU_LIMIT, GPU_OUT_OF_MEMORY
+   */
+  constructor(
+    gpu: Gpu,
+    config: LlmConfig,
+    context: number,
+    positions: Positions,
+    layout: 'sections' | 'swapped',
+  ) {
+    const { numHiddenLayers, numKeyValueHeads, headDim, ropeTheta } = config;
+    this.gpu = gpu;
+    this.context = context;
+    const shape = [numKeyValueHeads, context, headDim];
+    this.layers = Array.from({ length: numHiddenLayers }, (_, layer) => ({
+      k: zeros(gpu, 'f32', shape, `cache.k${layer}`),
+      v: zeros(gpu, 'f32', shape, `cache.v${layer}`),
+    }));
+    this.start = zeros(gpu, 'u32', [1], 'start');
+
+    this.positionIds = positionsOfContext(positions, context);
+    const [first, last] = rangeOf(this.positionIds);
+    this.table = llmRotaryTable(first, last, headDim, ropeTheta);
+    const tableShape = [last - first + 1, headDim / 2];
+    const sections = config.rope === 'none' ? [headDim / 2, 0, 0] : config.mropeSection;
+    this.rotary = {
+      positionIds: upload(gpu, this.positionIds, [3, context], 'positionIds'),
+      axis: upload(gpu, axisOfFrequency(headDim, sections, layout), [headDim / 2], 'axis'),
+      cosTable: upload(gpu, this.table.cos, tableShape, 'cosTable'),
+      sinTable: upload(gpu, this.table.sin, tableShape, 'sinTable'),
+      firstPosition: first,
+    };
+  }
+
+  /** Sets the cache index that the next pass begins at. */
+  setStart(index: number): void {
+    writePiece(this.gpu, this.start.pieces[0], 0, new Uint8Array(Uint32Array.of(index).buffer));
+  }
+
+  async destroy(): Promise<void> {
+    const { firstPosition: _, ...rotary } = this.rotary;
+    const caches = this.layers.flatMap(({ k, v }) => [k, v]);
+    await freeTensors(this.gpu, [...caches, this.start, ...Object.values(rotary)]);
+  }
+}
+
+/** The prompt's positions, then p + ropeDelta for every later cache index. */
+function positionsOfContext({ positionIds, ropeDelta }: Positions, context: number): Int32Array {
+  const tokens = positionIds.length / 3;
+  const all = new Int32Array(3 * context);
+  for (let axis = 0; axis < 3; axis++) {
+    all.set(positionIds.subarray(axis * tokens, (axis + 1) * tokens), axis * context);
+    for (let index = tokens; index < context; index++) all[axis * context + index] = index + ropeDelta;
+  }
+  return all;
+}
+
+function rangeOf(values: Int32Array): [number, number] {
+  let smallest = values[0];
+  let largest = values[0];
+  for (const value of values) {
+    smallest = Math.min(smallest, value);
+    largest = Math.max(largest, value);
+  }
+  return [smallest, largest];
+}

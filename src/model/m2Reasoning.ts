@@ -1,0 +1,199 @@
+/**
+ * The model as a whole. Read on from here: processor (messages to patches and ids), vision, projector, decoder, sequence
+ * (prefill and decode), generate.
+ */
+import { ConfigError, GenerationError, TokenizerError } from '../errors.ts';
+import { type Gpu, openGpu } from '../gpu/device.ts';
+import type { TapListener } from '../gpu/pass.ts';
+import { freeTensors } from '../gpu/tensor.ts';
+import { type KernelSet, kernels as standardKernels } from '../kernels/index.ts';
+import { DEFAULT_IMAGE_PROCESSOR, parseImageProcessorConfig } from '../processor/imageProcessorConfig.ts';
+import type { Message } from '../processor/messages.ts';
+import type { PreprocessedImage } from '../processor/patches.ts';
+import { type PreparedInputs, type PrepareOptions, Processor } from '../processor/processor.ts';
+import { Tokenizer } from '../processor/tokenizer.ts';
+import { type ModelFiles, readAll } from './byteSource.ts';
+import { Checkpoint } from './checkpoint.ts';
+import { assertProcessorFits, type ModelConfig, readModelConfig } from './config.ts';
+import { type GenerateOptions, type GenerationResult, generateGreedily } from './generate.ts';
+import { GenerationStream } from './generationStream.ts';
+import type { Positions } from './positions.ts';
+import { type ModelParts, Sequence } from './sequence.ts';
+import { type LoadProgress, loadWeights } from './weights.ts';
+
+export interface LoadOptions {
+  /** Default: a device of its own, which ends with the model. */
+  readonly gpu?: Gpu;
+  /** Kernels to use in place of the standard ones of the same name. */
+  readonly kernels?: Partial<KernelSet>;
+  readonly onProgress?: (progress: LoadProgress) => void;
+}
+
+export interface ForwardInputs {
+  readonly inputIds: readonly number[]; // [tokens]
+  readonly images: readonly PreprocessedImage[];
+  readonly positions: Positions;
+}
+
+export interface ForwardOptions {
+  /** New tokens to choose greedily; default 1: the prefill alone. */
+  readonly steps?: number;
+  readonly videoRope?: 'sections' | 'swapped';
+  /** Gets every stage's tensor; names are those of the goldens (docs/MODEL.md, section 8). */
+  readonly tap?: TapListener;
+}
+
+/** M2-Reasoning: a vision tower, a projector and a Qwen2 decoder, on one GPU. */
+export class M2Reasoning {
+  readonly config: ModelConfig;
+  readonly processor: Processor;
+  /** What load noticed, e.g. tensors that are no part of the model. */
+  readonly warnings: readonly string[];
+  readonly #parts: ModelParts;
+  readonly #ownsGpu: boolean;
+  #destroyed = false;
+
+  private constructor(
+    parts: ModelParts,
+    processor: Processor,
+    warnings: readonly string[],
+    ownsGpu: boolean,
+  ) {
+    this.config = parts.config;
+    this.processor = processor;
+    this.warnings = warnings;
+    this.#parts = parts;
+    this.#ownsGpu = ownsGpu;
+  }
+
+  /**
+   * Loads a checkpoint: config, tokenizer and headers are checked before the first weight is uploaded.
+   *
+   * @param source a folder (Node), or its files from elsewhere
+   * @throws CheckpointError, ConfigError, TokenizerError (what is wrong with which file); GpuError (no adapter, memory).
+   *   Nothing stays open then.
+   */
+  static async load(source: string | ModelFiles, options: LoadOptions = {}): Promise<M2Reasoning> {
+    const files = typeof source === 'string' ? await folderOf(source) : source;
+    const config = await readModelConfig(files);
+    const processor = await loadProcessor(files, config);
+    const checkpoint = await Checkpoint.open(files, config);
+    let gpu = options.gpu;
+    try {
+      gpu ??= await openGpu();
+      const weights = await loadWeights(gpu, checkpoint, config, options.onProgress);
+      const kernels = { ...standardKernels, ...options.kernels };
+      const parts = { gpu, kernels, config, weights };
+      return new M2Reasoning(parts, processor, checkpoint.warnings, options.gpu === undefined);
+    } catch (error) {
+      if (options.gpu === undefined) gpu?.destroy();
+      throw error;
+    } finally {
+      await checkpoint.close();
+    }
+  }
+
+  get gpu(): Gpu {
+    return this.#parts.gpu;
+  }
+
+  /**
+   * Answers a conversation greedily.
+   *
+   * @returns text as it comes (`for await`), and `result` with the whole answer and its parts
+   * @throws (from the stream) InputError, ImageError, PromptError: the messages; GenerationError GEN_RANGE, GEN_ABORTED,
+   *   GEN_NONFINITE, GEN_DISPOSED; GpuError: the device
+   */
+  generate(messages: readonly Message[], options: GenerateOptions = {}): GenerationStream<GenerationResult> {
+    return new GenerationStream(async (push, left) => {
+      this.#assertAlive();
+      return generateGreedily({ ...this.#parts, processor: this.processor }, messages, options, push, left);
+    });
+  }
+
+  /** Messages to patches and ids, without the GPU; see `Processor.prepare`. */
+  prepare(messages: readonly Message[], options: PrepareOptions = {}): Promise<PreparedInputs> {
+    return this.processor.prepare(messages, options);
+  }
+
+  /**
+   * Runs prepared inputs and shows every stage on the way: the same code that `generate` runs.
+   *
+   * @returns the tokens that were chosen
+   */
+  async forward(
+    { inputIds, images, positions }: ForwardInputs,
+    options: ForwardOptions = {},
+  ): Promise<number[]> {
+    this.#assertAlive();
+    const { steps = 1, videoRope, tap } = options;
+    const context = inputIds.length + steps;
+    const sequence = new Sequence(this.#parts, { context, positions, videoRope, tap });
+    try {
+      const tokens = [await sequence.prefill(inputIds, images)];
+      while (tokens.length < steps) tokens.push(await sequence.decode());
+      return tokens;
+    } finally {
+      await sequence.destroy();
+    }
+  }
+
+  /** Frees the weights, and the device if `load` opened it. Safe to call twice. */
+  async destroy(): Promise<void> {
+    if (this.#destroyed) return;
+    this.#destroyed = true;
+    await freeTensors(this.#parts.gpu, this.#parts.weights.tensors);
+    if (this.#ownsGpu) this.#parts.gpu.destroy();
+  }
+
+  #assertAlive(): void {
+    if (!this.#destroyed) return;
+    throw new GenerationError('GEN_DISPOSED', 'the model has been destroyed', { hint: 'load it again' });
+  }
+}
+
+async function folderOf(path: string): Promise<ModelFiles> {
+  const { folderFiles } = await import('./checkpointFolder.node.ts');
+  return folderFiles(path);
+}
+
+async function loadProcessor(files: ModelFiles, config: ModelConfig): Promise<Processor> {
+  const tokenizerJson = await readOptional(files, 'tokenizer.json');
+  if (tokenizerJson === null) {
+    throw new TokenizerError('TOKENIZER_INVALID', `${files.name} has no tokenizer.json`, {
+      file: 'tokenizer.json',
+      hint: 'download it from the same place as the weights',
+    });
+  }
+  const tokenizerConfig = await readOptional(files, 'tokenizer_config.json');
+  const tokenizer = Tokenizer.fromJson(tokenizerJson, tokenizerConfig, 'tokenizer.json');
+  tokenizer.checkSpecials(config.llm);
+
+  const imageJson = await readOptional(files, 'preprocessor_config.json');
+  const imageConfig = imageJson
+    ? parseImageProcessorConfig(imageJson, 'preprocessor_config.json')
+    : DEFAULT_IMAGE_PROCESSOR;
+  assertProcessorFits(config.vision, imageConfig);
+  return new Processor(tokenizer, imageConfig, config.llm.imagePatchToken);
+}
+
+const MAX_TOKENIZER_BYTES = 64 * 2 ** 20;
+
+async function readOptional(files: ModelFiles, fileName: string): Promise<Uint8Array | null> {
+  const source = await files.open(fileName);
+  if (source === null) return null;
+  try {
+    if (source.sizeBytes > MAX_TOKENIZER_BYTES) {
+      throw new ConfigError(
+        'CONFIG_TOO_LARGE',
+        `${fileName} has ${source.sizeBytes} bytes, the limit is 64 MB`,
+        {
+          file: fileName,
+        },
+      );
+    }
+    return await readAll(source);
+  } finally {
+    await source.close();
+  }
+}

@@ -1,0 +1,226 @@
+/** One prompt and its continuation on the GPU: prefill once, then decode token by token. docs/MODEL.md, section 7. */
+import { GenerationError } from '../errors.ts';
+import type { Gpu } from '../gpu/device.ts';
+import { Pass, type ReadBack, type TapListener } from '../gpu/pass.ts';
+import { freeTensors, type Tensor, upload, zeros } from '../gpu/tensor.ts';
+import { NO_TOKEN } from '../kernels/argmax.ts';
+import type { KernelSet } from '../kernels/index.ts';
+import type { PreprocessedImage } from '../processor/patches.ts';
+import type { ModelConfig } from './config.ts';
+import { decoder, embedTokens } from './decoder.ts';
+import { KvCache } from './kvCache.ts';
+import type { Positions } from './positions.ts';
+import { projectFeatures } from './projector.ts';
+import { freeVisionLayout, uploadVisionLayout, visionTower } from './vision.ts';
+import type { ModelWeights } from './weights.ts';
+
+/** Tokens of the prompt that go through the decoder in one submit: it bounds scratch memory and the time of a submit. */
+const PREFILL_CHUNK = 512;
+
+/** What every sequence of a model shares. */
+export interface ModelParts {
+  readonly gpu: Gpu;
+  readonly kernels: KernelSet;
+  readonly config: ModelConfig;
+  readonly weights: ModelWeights;
+}
+
+export interface SequenceOptions {
+  /** Tokens that the cache has room for. */
+  readonly context: number;
+  readonly positions: Positions;
+  readonly videoRope?: 'sections' | 'swapped';
+  readonly tap?: TapListener;
+}
+
+export interface PrefillOptions {
+  readonly signal?: AbortSignal;
+  /** Called after each part of the prompt with the tokens done so far. */
+  readonly onProgress?: (tokensDone: number) => void;
+}
+
+export class Sequence {
+  readonly #model: ModelParts;
+  readonly #cache: KvCache;
+  readonly #tap: TapListener | undefined;
+  /** [1] u32: the token that was chosen last; argmax writes it, the next step's embedding reads it. */
+  readonly #token: Tensor;
+  /** [1] u32: 0, the row that a decode step takes its logits from. */
+  readonly #onlyRow: Tensor;
+  #decode: { readonly pass: Pass; readonly chosen: ReadBack } | null = null;
+  #length = 0;
+
+  constructor(model: ModelParts, { context, positions, videoRope = 'sections', tap }: SequenceOptions) {
+    this.#model = model;
+    this.#tap = tap;
+    this.#cache = new KvCache(model.gpu, model.config.llm, context, positions, videoRope);
+    this.#token = zeros(model.gpu, 'u32', [1], 'token');
+    this.#onlyRow = zeros(model.gpu, 'u32', [1], 'only row');
+  }
+
+  /** Dispatches of one decode step, once the first has run. */
+  get dispatchesPerToken(): number {
+    return this.#decode?.pass.dispatches ?? 0;
+  }
+
+  /**
+   * Runs the prompt and chooses the first new token.
+   *
+   * @param inputIds [tokens] of the expanded prompt
+   * @returns the token with the largest logit
+   * @throws GenerationError GEN_NONFINITE; GpuError
+   */
+  async prefill(
+    inputIds: readonly number[],
+    images: readonly PreprocessedImage[],
+    { signal, onProgress }: PrefillOptions = {},
+  ): Promise<number> {
+    const { gpu } = this.#model;
+    const embedPass = new Pass(gpu, 'embed', this.#tap);
+    const inputs = uploadInputs(this.#model, inputIds, images);
+    try {
+      this.#tapRotary(embedPass, inputIds.length);
+      const embeds = this.#embedPrompt(embedPass, inputs); // [tokens, hiddenSize]
+      await embedPass.submit();
+      await gpu.idle();
+
+      let chosen = NO_TOKEN;
+      for (let start = 0; start < inputIds.length; start += PREFILL_CHUNK) {
+        signal?.throwIfAborted();
+        const end = Math.min(start + PREFILL_CHUNK, inputIds.length);
+        chosen = await this.#prefillChunk(embeds, start, end);
+        onProgress?.(end);
+      }
+      this.#length = inputIds.length;
+      return this.#checkToken(chosen, 'prefill');
+    } finally {
+      await embedPass.destroy();
+      await freeTensors(gpu, inputs.tensors);
+      if (inputs.layout) await freeVisionLayout(gpu, inputs.layout);
+    }
+  }
+
+  /**
+   * Feeds the token that was chosen last and chooses the next one. One submit; four bytes come back.
+   *
+   * @throws GenerationError GEN_NONFINITE; GpuError
+   */
+  async decode(): Promise<number> {
+    this.#decode ??= this.#recordDecode();
+    this.#cache.setStart(this.#length);
+    await this.#decode.pass.submit();
+    const [chosen] = await this.#decode.chosen.read();
+    this.#length++;
+    return this.#checkToken(chosen, `token ${this.#length}`);
+  }
+
+  async destroy(): Promise<void> {
+    await this.#decode?.pass.destroy();
+    await this.#cache.destroy();
+    await freeTensors(this.#model.gpu, [this.#token, this.#onlyRow]);
+  }
+
+  /** Vision tower, projector, embedding and scatter: [tokens, hiddenSize]. */
+  #embedPrompt(pass: Pass, { ids, image, layout }: ReturnType<typeof uploadInputs>): Tensor {
+    const { kernels, weights, config } = this.#model;
+    if (image === null || layout === null) return embedTokens(pass, kernels, weights.decoder, ids, null);
+
+    const { pixelValues, imageTokens } = image;
+    pass.tap('pixel_values', pixelValues);
+    const imageEmbeds = pass.scope(() => {
+      const features = visionTower(pass, kernels, weights.vision, config.vision, pixelValues, layout); // [merged, outHiddenSize]
+      return projectFeatures(pass, kernels, weights.projector, features); // [merged, hiddenSize]
+    });
+    return embedTokens(pass, kernels, weights.decoder, ids, { imageEmbeds, imageTokens });
+  }
+
+  async #prefillChunk(embeds: Tensor, start: number, end: number): Promise<number> {
+    const { gpu, kernels, weights, config } = this.#model;
+    const tokens = end - start;
+    const pass = new Pass(gpu, `prefill ${start}`, this.#tap);
+    const rows = upload(
+      gpu,
+      Uint32Array.from({ length: tokens }, (_, i) => start + i),
+      [tokens],
+      'chunk rows',
+    );
+    const lastRow = upload(gpu, Uint32Array.of(tokens - 1), [1], 'last row');
+    try {
+      const hidden = kernels.gatherRows(pass, { x: embeds, index: rows }); // [tokens, hiddenSize]
+      const logits = decoder(pass, kernels, weights.decoder, config.llm, hidden, lastRow, this.#cache); // [1, vocabSize]
+      kernels.argmax(pass, { logits, out: this.#token });
+      const chosen = pass.readBack(this.#token);
+      this.#cache.setStart(start);
+      await pass.submit();
+      return (await chosen.read())[0];
+    } finally {
+      await pass.destroy();
+      await freeTensors(gpu, [rows, lastRow]);
+    }
+  }
+
+  #recordDecode() {
+    const { gpu, kernels, weights, config } = this.#model;
+    const pass = new Pass(gpu, 'decode', this.#tap);
+    const hidden = embedTokens(pass, kernels, weights.decoder, this.#token, null); // [1, hiddenSize]
+    const logits = decoder(pass, kernels, weights.decoder, config.llm, hidden, this.#onlyRow, this.#cache); // [1, vocabSize]
+    kernels.argmax(pass, { logits, out: this.#token });
+    return { pass, chosen: pass.readBack(this.#token) };
+  }
+
+  /** The prompt's cosines and sines on each axis, as the published code makes them: [3, tokens, headDim / 2]. */
+  #tapRotary(pass: Pass, tokens: number): void {
+    const { headDim, rope } = this.#model.config.llm;
+    const { table, positionIds, context } = this.#cache;
+    const axes = rope === 'none' ? 1 : 3;
+    const shape = axes === 1 ? [tokens, headDim / 2] : [axes, tokens, headDim / 2];
+    const rowsOf = (values: Float32Array) => {
+      const rows = new Float32Array((axes * tokens * headDim) / 2);
+      for (let axis = 0; axis < axes; axis++) {
+        for (let token = 0; token < tokens; token++) {
+          const from = ((positionIds[axis * context + token] - table.firstPosition) * headDim) / 2;
+          rows.set(values.subarray(from, from + headDim / 2), ((axis * tokens + token) * headDim) / 2);
+        }
+      }
+      return rows;
+    };
+    pass.tapArray('llm.rotary_cos', () => rowsOf(table.cos), shape);
+    pass.tapArray('llm.rotary_sin', () => rowsOf(table.sin), shape);
+  }
+
+  #checkToken(token: number, step: string): number {
+    if (token !== NO_TOKEN) return token;
+    throw new GenerationError('GEN_NONFINITE', `${step}: no logit is finite`, {
+      hint: 'check the weights with verifyWeights(); a kernel of your own may produce NaN',
+    });
+  }
+}
+
+/** Ids, patches and layout on the GPU. `tensors` and `layout` are the caller's to free. */
+function uploadInputs(
+  { gpu, config }: ModelParts,
+  inputIds: readonly number[],
+  images: readonly PreprocessedImage[],
+) {
+  const ids = upload(gpu, Uint32Array.from(inputIds), [inputIds.length], 'input ids');
+  if (images.length === 0) return { tensors: [ids], ids, image: null, layout: null };
+
+  const pixels = concatenate(images.map(({ pixelValues }) => pixelValues));
+  const gridThws = images.map(({ gridThw }) => gridThw);
+  const patches = gridThws.reduce((sum, [t, h, w]) => sum + t * h * w, 0);
+  const pixelValues = upload(gpu, pixels, [patches, pixels.length / patches], 'pixel_values');
+  const places = inputIds.flatMap((id, index) => (id === config.llm.imagePatchToken ? [index] : []));
+  const imageTokens = upload(gpu, Uint32Array.from(places), [places.length], 'image tokens');
+  const layout = uploadVisionLayout(gpu, config.vision, gridThws);
+  return { tensors: [ids, pixelValues, imageTokens], ids, image: { pixelValues, imageTokens }, layout };
+}
+
+function concatenate(arrays: readonly Float32Array[]): Float32Array {
+  const joined = new Float32Array(arrays.reduce((sum, { length }) => sum + length, 0));
+  let offset = 0;
+  for (const array of arrays) {
+    joined.set(array, offset);
+    offset += array.length;
+  }
+  return joined;
+}

@@ -1,0 +1,290 @@
+/**
+ * Brings the checkpoint's tensors to the GPU, as stored: bf16 and f16 stay two bytes. Bytes travel in pieces of 4 MiB, so host
+ * memory does not grow with the file. Matrices that are used together are joined here: q, k, v below each other; gate and up
+ * row by row in turn.
+ */
+import { CheckpointError } from '../errors.ts';
+import type { Gpu } from '../gpu/device.ts';
+import {
+  freeTensors,
+  rowBytes,
+  sizeBytes,
+  type Tensor,
+  weightTensor,
+  writePiece,
+  zeros,
+} from '../gpu/tensor.ts';
+import { type Checkpoint, PIECE_BYTES } from './checkpoint.ts';
+import type { ModelConfig } from './config.ts';
+
+/** `x · weightᵀ + bias`; the bias is zeros where the layer has none. */
+export interface Linear {
+  readonly weight: Tensor; // [outDim, inDim]
+  readonly bias: Tensor; // [outDim]
+}
+
+export interface VisionBlockWeights {
+  readonly norm1: Tensor; // [hiddenSize]
+  readonly qkv: Linear; // [3 · hiddenSize, hiddenSize]
+  readonly proj: Linear; // [hiddenSize, hiddenSize]
+  readonly norm2: Tensor; // [hiddenSize]
+  readonly gateUp: Linear; // [2 · intermediateSize, hiddenSize], gate and up rows in turn
+  readonly down: Linear; // [hiddenSize, intermediateSize]
+}
+
+export interface VisionWeights {
+  readonly patchEmbed: Linear; // [hiddenSize, channels · frames · patchSize²]
+  readonly blocks: readonly VisionBlockWeights[];
+  readonly mergerNorm: Tensor; // [hiddenSize]
+  readonly mergerIn: Linear; // [4 · hiddenSize, 4 · hiddenSize]
+  readonly mergerOut: Linear; // [outHiddenSize, 4 · hiddenSize]
+}
+
+export interface DecoderLayerWeights {
+  readonly inputNorm: Tensor; // [hiddenSize]
+  readonly qkv: Linear; // [(heads + 2 · kvHeads) · headDim, hiddenSize]
+  readonly oProj: Linear; // [hiddenSize, heads · headDim]
+  readonly postAttentionNorm: Tensor; // [hiddenSize]
+  readonly gateUp: Linear; // [2 · intermediateSize, hiddenSize], gate and up rows in turn
+  readonly down: Linear; // [hiddenSize, intermediateSize]
+}
+
+export interface DecoderWeights {
+  readonly embedTokens: Tensor; // [vocabSize, hiddenSize]
+  readonly layers: readonly DecoderLayerWeights[];
+  readonly norm: Tensor; // [hiddenSize]
+  readonly lmHead: Linear; // [vocabSize, hiddenSize]; the same tensor as embedTokens when embeddings are tied
+}
+
+export interface ModelWeights {
+  readonly vision: VisionWeights;
+  /** Linear layers with a GELU between each two. */
+  readonly projector: readonly Linear[];
+  readonly decoder: DecoderWeights;
+  /** Everything that was uploaded, each tensor once. */
+  readonly tensors: readonly Tensor[];
+}
+
+export interface LoadProgress {
+  readonly loadedBytes: number;
+  readonly totalBytes: number;
+  /** The tensor that was just loaded. */
+  readonly tensor: string;
+}
+
+/**
+ * Uploads every tensor of the checkpoint.
+ *
+ * @throws CheckpointError from reading, or CKPT_DTYPE_UNSUPPORTED when matrices to be joined are stored differently;
+ *   GpuError GPU_OUT_OF_MEMORY, GPU_LIMIT. Nothing stays on the GPU then.
+ */
+export async function loadWeights(
+  gpu: Gpu,
+  checkpoint: Checkpoint,
+  config: ModelConfig,
+  onProgress: (progress: LoadProgress) => void = () => {},
+): Promise<ModelWeights> {
+  const loader = new WeightLoader(gpu, checkpoint, onProgress);
+  try {
+    const vision = await loadVision(loader, config);
+    const projector: Linear[] = [];
+    for (let i = 0; i < config.mlpDepths; i++) projector.push(await loader.linear(`linear_proj.${2 * i}`));
+    const decoder = await loadDecoder(loader, config);
+    gpu.submit([]);
+    await gpu.idle();
+    return { vision, projector, decoder, tensors: loader.tensors };
+  } catch (error) {
+    await freeTensors(gpu, loader.tensors);
+    throw error;
+  }
+}
+
+async function loadVision(loader: WeightLoader, { vision }: ModelConfig): Promise<VisionWeights> {
+  const patchDim = vision.inChannels * vision.temporalPatchSize * vision.patchSize ** 2;
+  const patchEmbed = await loader.tensor('vision_model.patch_embed.proj.weight', [
+    vision.hiddenSize,
+    patchDim,
+  ]);
+  const blocks: VisionBlockWeights[] = [];
+  for (let i = 0; i < vision.depth; i++) {
+    const block = `vision_model.blocks.${i}`;
+    blocks.push({
+      norm1: await loader.tensor(`${block}.norm1.weight`),
+      qkv: await loader.linear(`${block}.attn.qkv`),
+      proj: await loader.linear(`${block}.attn.proj`),
+      norm2: await loader.tensor(`${block}.norm2.weight`),
+      gateUp: await loader.gateUp(`${block}.mlp`, true),
+      down: await loader.linear(`${block}.mlp.down_proj`),
+    });
+  }
+  return {
+    patchEmbed: { weight: patchEmbed, bias: loader.zeroBias(vision.hiddenSize) },
+    blocks,
+    mergerNorm: await loader.tensor('vision_model.merger.ln_q.weight'),
+    mergerIn: await loader.linear('vision_model.merger.mlp.0'),
+    mergerOut: await loader.linear('vision_model.merger.mlp.2'),
+  };
+}
+
+async function loadDecoder(loader: WeightLoader, { llm }: ModelConfig): Promise<DecoderWeights> {
+  const embedTokens = await loader.tensor('language_model.model.embed_tokens.weight');
+  const layers: DecoderLayerWeights[] = [];
+  for (let i = 0; i < llm.numHiddenLayers; i++) {
+    const layer = `language_model.model.layers.${i}`;
+    const qkv = ['q_proj', 'k_proj', 'v_proj'].map((name) => `${layer}.self_attn.${name}`);
+    layers.push({
+      inputNorm: await loader.tensor(`${layer}.input_layernorm.weight`),
+      qkv: {
+        weight: await loader.below(qkv.map((name) => `${name}.weight`)),
+        bias: await loader.below(qkv.map((name) => `${name}.bias`)),
+      },
+      oProj: await loader.linear(`${layer}.self_attn.o_proj`),
+      postAttentionNorm: await loader.tensor(`${layer}.post_attention_layernorm.weight`),
+      gateUp: await loader.gateUp(`${layer}.mlp`, false),
+      down: await loader.linear(`${layer}.mlp.down_proj`),
+    });
+  }
+  const norm = await loader.tensor('language_model.model.norm.weight');
+  const lmHeadWeight = llm.tieWordEmbeddings
+    ? embedTokens
+    : await loader.tensor('language_model.lm_head.weight');
+  const lmHead = { weight: lmHeadWeight, bias: loader.zeroBias(llm.vocabSize) };
+  return { embedTokens, layers, norm, lmHead };
+}
+
+/** Fills `target` with the bytes of the joined tensor from `byteOffset` on. */
+type ByteReader = (byteOffset: number, target: Uint8Array) => Promise<void>;
+
+const FLUSH_BYTES = 64 * 2 ** 20; // Dawn keeps what was written until a submit: give it back in time
+
+class WeightLoader {
+  readonly tensors: Tensor[] = [];
+  readonly #gpu: Gpu;
+  readonly #checkpoint: Checkpoint;
+  readonly #onProgress: (progress: LoadProgress) => void;
+  readonly #totalBytes: number;
+  readonly #zeroBiases = new Map<number, Tensor>();
+  readonly #staging = new Uint8Array(PIECE_BYTES);
+  readonly #half = new Uint8Array(PIECE_BYTES / 2);
+  #loadedBytes = 0;
+  #unflushedBytes = 0;
+
+  constructor(gpu: Gpu, checkpoint: Checkpoint, onProgress: (progress: LoadProgress) => void) {
+    this.#gpu = gpu;
+    this.#checkpoint = checkpoint;
+    this.#onProgress = onProgress;
+    this.#totalBytes = [...checkpoint.entries.values()].reduce((sum, entry) => sum + entry.sizeBytes, 0);
+  }
+
+  /** One tensor as stored. @param shape another view of it, e.g. the convolution as a matrix */
+  tensor(name: string, shape = this.#checkpoint.entry(name).shape): Promise<Tensor> {
+    const { dtype } = this.#checkpoint.entry(name);
+    return this.#upload(name, dtype, shape, (offset, target) =>
+      this.#checkpoint.readInto(name, offset, target),
+    );
+  }
+
+  async linear(module: string): Promise<Linear> {
+    const weight = await this.tensor(`${module}.weight`);
+    const hasBias = this.#checkpoint.has(`${module}.bias`);
+    return { weight, bias: hasBias ? await this.tensor(`${module}.bias`) : this.zeroBias(weight.shape[0]) };
+  }
+
+  /** Tensors joined below each other. */
+  below(names: readonly string[]): Promise<Tensor> {
+    const entries = this.#sameDtype(names);
+    const rows = entries.reduce((sum, { shape }) => sum + shape[0], 0);
+    const shape = [rows, ...entries[0].shape.slice(1)];
+    return this.#upload(names.join(' + '), entries[0].dtype, shape, async (byteOffset, target) => {
+      let begin = 0; // of this entry within the joined tensor
+      for (const { name, sizeBytes } of entries) {
+        const from = Math.max(byteOffset, begin);
+        const to = Math.min(byteOffset + target.byteLength, begin + sizeBytes);
+        if (from < to) {
+          await this.#checkpoint.readInto(
+            name,
+            from - begin,
+            target.subarray(from - byteOffset, to - byteOffset),
+          );
+        }
+        begin += sizeBytes;
+      }
+    });
+  }
+
+  /** gate_proj and up_proj of an MLP, their rows in turn, so that a gate and its up come out side by side. */
+  async gateUp(mlp: string, hasBias: boolean): Promise<Linear> {
+    const weight = await this.#inTurn(`${mlp}.gate_proj.weight`, `${mlp}.up_proj.weight`);
+    if (!hasBias) return { weight, bias: this.zeroBias(weight.shape[0]) };
+    return { weight, bias: await this.#inTurn(`${mlp}.gate_proj.bias`, `${mlp}.up_proj.bias`) };
+  }
+
+  zeroBias(outDim: number): Tensor {
+    const known = this.#zeroBiases.get(outDim);
+    if (known) return known;
+    const bias = zeros(this.#gpu, 'f32', [outDim], `zero bias [${outDim}]`);
+    this.#zeroBiases.set(outDim, bias);
+    this.tensors.push(bias);
+    return bias;
+  }
+
+  #inTurn(even: string, odd: string): Promise<Tensor> {
+    const [{ dtype, shape }] = this.#sameDtype([even, odd]);
+    const bytesPerRow = rowBytes({ dtype, shape });
+    const joined = [2 * shape[0], ...shape.slice(1)];
+    return this.#upload(`${even} | ${odd}`, dtype, joined, async (byteOffset, target) => {
+      // #upload asks for whole pairs of rows only.
+      const half = this.#half.subarray(0, target.byteLength / 2);
+      for (const [parity, name] of [even, odd].entries()) {
+        await this.#checkpoint.readInto(name, byteOffset / 2, half);
+        for (let from = 0; from < half.byteLength; from += bytesPerRow) {
+          target.set(half.subarray(from, from + bytesPerRow), 2 * from + parity * bytesPerRow);
+        }
+      }
+    });
+  }
+
+  async #upload(
+    name: string,
+    dtype: 'f32' | 'bf16' | 'f16',
+    shape: readonly number[],
+    readBytes: ByteReader,
+  ): Promise<Tensor> {
+    const tensor = weightTensor(this.#gpu, dtype, shape, name);
+    this.tensors.push(tensor);
+    const bytesPerRow = rowBytes(tensor);
+    const pairBytes = 2 * bytesPerRow;
+    const chunkBytes = Math.floor(PIECE_BYTES / pairBytes) * pairBytes || PIECE_BYTES;
+    for (const piece of tensor.pieces) {
+      const pieceBytes = piece.rows * bytesPerRow;
+      for (let offset = 0; offset < pieceBytes; offset += chunkBytes) {
+        const chunk = this.#staging.subarray(0, Math.min(chunkBytes, pieceBytes - offset));
+        await readBytes(piece.firstRow * bytesPerRow + offset, chunk);
+        writePiece(this.#gpu, piece, offset, chunk);
+        await this.#flush(chunk.byteLength);
+      }
+    }
+    this.#loadedBytes += sizeBytes(tensor);
+    this.#onProgress({ loadedBytes: this.#loadedBytes, totalBytes: this.#totalBytes, tensor: name });
+    return tensor;
+  }
+
+  async #flush(bytes: number): Promise<void> {
+    this.#unflushedBytes += bytes;
+    if (this.#unflushedBytes < FLUSH_BYTES) return;
+    this.#unflushedBytes = 0;
+    this.#gpu.submit([]);
+    await this.#gpu.idle();
+  }
+
+  #sameDtype(names: readonly string[]) {
+    const entries = names.map((name) => this.#checkpoint.entry(name));
+    const other = entries.find(({ dtype }) => dtype !== entries[0].dtype);
+    if (other === undefined) return entries;
+    throw new CheckpointError(
+      'CKPT_DTYPE_UNSUPPORTED',
+      `${other.file}: tensor ${other.name} is ${other.dtype}, ${names[0]} is ${entries[0].dtype}: they are joined at load`,
+      { file: other.file, tensor: other.name, hint: 'store both in the same dtype' },
+    );
+  }
+}
