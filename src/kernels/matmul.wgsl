@@ -3,12 +3,14 @@
 //   out[row, col] = Σ_k x[row, k] · weight[col, k] + bias[col]
 //
 //            inDim               inDim
-//         ┌─────────┐         ┌─────────┐       each thread: a THREAD_M x THREAD_N block of out, in registers;
-//    rows │ ▓▓▓▓▓▓▓ │ outDim  │ ░░░░░░░ │       each step:   one k: THREAD_M values of x (▓), THREAD_N of weight (░),
-//         │ ▓▓▓▓▓▓▓ │         │ ░░░░░░░ │                    every pair multiplied and added.
+//         ┌─────────┐         ┌─────────┐       each thread: a THREAD_M x THREAD_N block of out, one vec4 per row,
+//    rows │ ▓▓▓▓▓▓▓ │ outDim  │ ░░░░░░░ │                    in registers (an array would go through memory);
+//         │ ▓▓▓▓▓▓▓ │         │ ░░░░░░░ │       each step:   two k: values of x (▓) times a vec4 of weights (░).
 //         └─────────┘         └─────────┘
 //
-// Sums are f32, in the order of k. A weight too large for one binding comes in pieces of rows, i.e. columns of out.
+// Sums are f32, in the order of k. Two k a step, because a word holds two 16-bit weights.
+// A weight too large for one binding comes in pieces of its rows, i.e. of columns of out.
+// Measured beside the same loop over arrays: 7 times faster on SwiftShader, which keeps arrays in memory.
 
 const THREAD_M = 4u;  // rows of out per thread
 const THREAD_N = 4u;  // columns of out per thread
@@ -41,38 +43,58 @@ fn main(@builtin(global_invocation_id) thread: vec3u) {
   }
 
   // Rows and columns past the edge compute the last one again, and are not stored.
-  var xStart: array<u32, THREAD_M>;
-  for (var m = 0u; m < THREAD_M; m++) {
-    xStart[m] = min(firstRow + m, params.rows - 1u) * params.inDim;
+  let xStart = min(firstRow + vec4u(0u, 1u, 2u, 3u), vec4u(params.rows - 1u)) * params.inDim;
+  let weightStart = min(firstCol + vec4u(0u, 1u, 2u, 3u), vec4u(params.weightRows - 1u)) * params.inDim;
+
+  var acc0 = vec4f(0.0);  // row firstRow + 0, columns firstCol + 0, 1, 2, 3
+  var acc1 = vec4f(0.0);
+  var acc2 = vec4f(0.0);
+  var acc3 = vec4f(0.0);
+  // Rows of odd length start in the middle of a word: they go one k at a time.
+  let pairedDim = select(0u, params.inDim, (params.inDim & 1u) == 0u);
+  for (var k = 0u; k < pairedDim; k += 2u) {
+    let w0 = weightPair(weightStart.x + k);
+    let w1 = weightPair(weightStart.y + k);
+    let w2 = weightPair(weightStart.z + k);
+    let w3 = weightPair(weightStart.w + k);
+    let even = vec4f(w0.x, w1.x, w2.x, w3.x);
+    let odd = vec4f(w0.y, w1.y, w2.y, w3.y);
+    acc0 += x[xStart.x + k] * even + x[xStart.x + k + 1u] * odd;
+    acc1 += x[xStart.y + k] * even + x[xStart.y + k + 1u] * odd;
+    acc2 += x[xStart.z + k] * even + x[xStart.z + k + 1u] * odd;
+    acc3 += x[xStart.w + k] * even + x[xStart.w + k + 1u] * odd;
   }
-  var weightStart: array<u32, THREAD_N>;
-  for (var n = 0u; n < THREAD_N; n++) {
-    weightStart[n] = min(firstCol + n, params.weightRows - 1u) * params.inDim;
+  for (var k = pairedDim; k < params.inDim; k++) {
+    let start = weightStart + k;
+    let w = vec4f(weightAt(start.x), weightAt(start.y), weightAt(start.z), weightAt(start.w));
+    acc0 += x[xStart.x + k] * w;
+    acc1 += x[xStart.y + k] * w;
+    acc2 += x[xStart.z + k] * w;
+    acc3 += x[xStart.w + k] * w;
   }
 
-  var acc: array<array<f32, THREAD_N>, THREAD_M>;
-  for (var k = 0u; k < params.inDim; k++) {
-    var w: array<f32, THREAD_N>;
-    for (var n = 0u; n < THREAD_N; n++) {
-      w[n] = weightAt(weightStart[n] + k);
-    }
-    for (var m = 0u; m < THREAD_M; m++) {
-      let value = x[xStart[m] + k];
-      for (var n = 0u; n < THREAD_N; n++) {
-        acc[m][n] += value * w[n];
-      }
-    }
-  }
+  storeRow(firstRow, firstCol, acc0);
+  storeRow(firstRow + 1u, firstCol, acc1);
+  storeRow(firstRow + 2u, firstCol, acc2);
+  storeRow(firstRow + 3u, firstCol, acc3);
+}
 
+/// Adds the bias to one row of a thread's block and stores what lies within out.
+fn storeRow(row: u32, firstCol: u32, acc: vec4f) {
   for (var n = 0u; n < THREAD_N; n++) {
-    let col = params.weightFirstRow + firstCol + n;
-    for (var m = 0u; m < THREAD_M; m++) {
-      let row = firstRow + m;
-      if (row < params.rows && firstCol + n < params.weightRows) {
-        out[row * params.outDim + col] = acc[m][n] + biasAt(col);
-      }
+    if (row < params.rows && firstCol + n < params.weightRows) {
+      let col = params.weightFirstRow + firstCol + n;
+      out[row * params.outDim + col] = acc[n] + biasAt(col);
     }
   }
+}
+
+/// Weights i and i + 1, for an even i: one word, or two of f32.
+fn weightPair(i: u32) -> vec2f {
+  if (WEIGHT_DTYPE == 0u) {
+    return vec2f(weightAt(i), weightAt(i + 1u));
+  }
+  return unpackPair(weight[i >> 1u], WEIGHT_DTYPE);
 }
 
 fn weightAt(i: u32) -> f32 {

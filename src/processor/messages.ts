@@ -1,0 +1,224 @@
+/** What a conversation is, and the checks that everything behind them rests on. */
+import { type ErrorCode, InputError } from '../errors.ts';
+import type { ImageSource } from './imageSource.ts';
+
+export interface TextPart {
+  type: 'text';
+  text: string;
+}
+
+export interface ImagePart {
+  type: 'image';
+  /** A path, URL, `data:` URL, encoded bytes or decoded pixels; or a list of these. */
+  image: ImageSource | readonly ImageSource[];
+  /** Limits for the first resize, in pixels of area. */
+  minPixels?: number;
+  maxPixels?: number;
+  /** Size to resize to, in pixels, rounded to multiples of 28. */
+  resizedHeight?: number;
+  resizedWidth?: number;
+}
+
+export type Part = TextPart | ImagePart;
+
+export interface Message {
+  role: 'system' | 'user' | 'assistant';
+  /** Plain text is the same as one text part. */
+  content: string | readonly Part[];
+}
+
+/** Characters are UTF-16 units, as in `string.length`. */
+export const messageLimits = {
+  messages: 256,
+  images: 32,
+  /** Characters of all text together. */
+  text: 1_000_000,
+  /** Characters without a break: BPE takes them as one word, and its time grows faster than the word. */
+  run: 65_536,
+} as const;
+
+/** As the published code spells the options, and as they are called here. Either may be used. */
+const imageOptions = [
+  ['min_pixels', 'minPixels'],
+  ['max_pixels', 'maxPixels'],
+  ['resized_height', 'resizedHeight'],
+  ['resized_width', 'resizedWidth'],
+] as const;
+
+/**
+ * Checks a conversation from outside and copies the fields that mean something; others are left behind.
+ * Image options may be spelt `minPixels` or, as in the published code, `min_pixels`; the result has the first form.
+ *
+ * @param messages should be `Message[]`; `details.field` of an error says where it is not, e.g. `messages[2].content[0]`
+ * @returns the conversation, image data not copied
+ * @throws InputError INPUT_TYPE (a value of another type), INPUT_EMPTY (no messages, an empty image list or path),
+ *   INPUT_ROLE, INPUT_PART_UNKNOWN, INPUT_RANGE (an image option that is no positive whole number),
+ *   INPUT_TOO_LONG (over 256 messages, 1 M characters in all, 64 K without a break), INPUT_TOO_MANY_IMAGES (over 32)
+ */
+export function checkMessages(messages: unknown): Message[] {
+  if (!Array.isArray(messages))
+    throw inputError('INPUT_TYPE', 'messages', `expected a list, got ${kindOf(messages)}`);
+  if (messages.length === 0) throw inputError('INPUT_EMPTY', 'messages', 'there is none, give at least one');
+  if (messages.length > messageLimits.messages) {
+    throw inputError(
+      'INPUT_TOO_LONG',
+      'messages',
+      `${messages.length}, the limit is ${messageLimits.messages}`,
+    );
+  }
+
+  const checked = messages.map((message, i) => checkMessage(message, `messages[${i}]`));
+
+  let characters = 0;
+  for (const [i, message] of checked.entries()) {
+    for (const part of partsOf(message)) characters += part.type === 'text' ? part.text.length : 0;
+    if (characters > messageLimits.text) {
+      const what = `the text up to here has ${characters} characters, the limit is ${messageLimits.text}`;
+      throw inputError('INPUT_TOO_LONG', `messages[${i}].content`, what);
+    }
+  }
+  const images = imagesOf(checked).length;
+  if (images > messageLimits.images) {
+    throw inputError(
+      'INPUT_TOO_MANY_IMAGES',
+      'messages',
+      `${images} images, the limit is ${messageLimits.images}`,
+    );
+  }
+  return checked;
+}
+
+/** @returns the parts of a message in order; plain text content as one text part */
+export function partsOf(message: Message): readonly Part[] {
+  return typeof message.content === 'string' ? [{ type: 'text', text: message.content }] : message.content;
+}
+
+/** One picture of a conversation. */
+export interface PlacedImage {
+  /** Holds the options that apply to this picture. */
+  readonly part: ImagePart;
+  readonly source: ImageSource;
+  /** Where it stands, for messages: `messages[0].content[1].image`, in a list `….image[2]`. */
+  readonly field: string;
+}
+
+/**
+ * @param messages checked
+ * @returns every picture in prompt order, lists taken apart
+ *
+ * Follows: bailing_qwen2_5_utils.py, process_vision_info
+ */
+export function imagesOf(messages: readonly Message[]): PlacedImage[] {
+  const images: PlacedImage[] = [];
+  for (const [i, message] of messages.entries()) {
+    for (const [j, part] of partsOf(message).entries()) {
+      if (part.type !== 'image') continue;
+      const field = `messages[${i}].content[${j}].image`;
+      if (!isList(part.image)) {
+        images.push({ part, source: part.image, field });
+        continue;
+      }
+      for (const [k, source] of part.image.entries()) {
+        // QUIRK(list-options): the size options of a part do not reach the pictures of its list.
+        images.push({ part: { type: 'image', image: source }, source, field: `${field}[${k}]` });
+      }
+    }
+  }
+  return images;
+}
+
+/** Whether an image part holds several pictures; `Array.isArray` alone doesn't narrow a readonly list. */
+export function isList(image: ImagePart['image']): image is readonly ImageSource[] {
+  return Array.isArray(image);
+}
+
+/**
+ * @throws InputError INPUT_TOO_LONG: over 64 K letters, spaces or signs in a row. Digits are tokens of their own.
+ */
+export function checkRuns(text: string, field: string): void {
+  if (text.length <= messageLimits.run) return;
+  for (const [run] of text.matchAll(/\p{L}+|\s+|[^\s\p{L}\p{N}]+/gu)) {
+    if (run.length <= messageLimits.run) continue;
+    const what = `${run.length} characters without a break, the limit is ${messageLimits.run}`;
+    throw inputError('INPUT_TOO_LONG', field, what);
+  }
+}
+
+function checkMessage(message: unknown, field: string): Message {
+  if (!isObject(message)) throw inputError('INPUT_TYPE', field, `expected a message, got ${kindOf(message)}`);
+  const { role, content } = message;
+  if (role !== 'system' && role !== 'user' && role !== 'assistant') {
+    throw inputError(
+      'INPUT_ROLE',
+      `${field}.role`,
+      `expected system, user or assistant, got ${kindOf(role)}`,
+    );
+  }
+  if (typeof content === 'string') return { role, content: checkText(content, `${field}.content`) };
+  if (!Array.isArray(content)) {
+    const what = `expected text or a list of parts, got ${kindOf(content)}`;
+    throw inputError('INPUT_TYPE', `${field}.content`, what);
+  }
+  return { role, content: content.map((part, i) => checkPart(part, `${field}.content[${i}]`)) };
+}
+
+function checkPart(part: unknown, field: string): Part {
+  if (!isObject(part)) throw inputError('INPUT_TYPE', field, `expected a part, got ${kindOf(part)}`);
+  if (part.type === 'text') return { type: 'text', text: checkText(part.text, `${field}.text`) };
+  if (part.type !== 'image') {
+    const what = `expected a part of type 'text' or 'image', got ${kindOf(part.type)}`;
+    throw inputError('INPUT_PART_UNKNOWN', field, what);
+  }
+  const checked: ImagePart = { type: 'image', image: checkImage(part.image, `${field}.image`) };
+  for (const [published, name] of imageOptions) {
+    const spelling = part[name] === undefined ? published : name;
+    const value = part[spelling];
+    if (value === undefined || value === null) continue;
+    checked[name] = checkPixels(value, `${field}.${spelling}`);
+  }
+  return checked;
+}
+
+function checkText(text: unknown, field: string): string {
+  if (typeof text !== 'string') throw inputError('INPUT_TYPE', field, `expected text, got ${kindOf(text)}`);
+  checkRuns(text, field);
+  return text;
+}
+
+function checkImage(image: unknown, field: string): ImagePart['image'] {
+  if (!Array.isArray(image)) return checkSource(image, field);
+  if (image.length === 0) throw inputError('INPUT_EMPTY', field, 'the list has no image');
+  return image.map((source, i) => checkSource(source, `${field}[${i}]`));
+}
+
+/** Only what kind of thing it is: loading it finds out the rest. */
+function checkSource(source: unknown, field: string): ImageSource {
+  if (source === '') throw inputError('INPUT_EMPTY', field, 'the path is empty');
+  if (typeof source === 'string' || source instanceof Uint8Array) return source;
+  if (isObject(source) && 'data' in source) return source as unknown as ImageSource;
+  const what = `expected a path, a URL, encoded bytes or { width, height, data }, got ${kindOf(source)}`;
+  throw inputError('INPUT_TYPE', field, what);
+}
+
+function checkPixels(value: unknown, field: string): number {
+  if (typeof value !== 'number')
+    throw inputError('INPUT_TYPE', field, `expected a number, got ${kindOf(value)}`);
+  if (Number.isSafeInteger(value) && value >= 1) return value;
+  throw inputError('INPUT_RANGE', field, `expected a positive whole number, got ${value}`);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** A value as messages show it: short text as it is, of the rest only the kind. */
+function kindOf(value: unknown): string {
+  if (typeof value === 'string')
+    return value.length <= 40 ? `'${value}'` : `text of ${value.length} characters`;
+  if (typeof value === 'number' || value === null || value === undefined) return String(value);
+  return Array.isArray(value) ? 'a list' : `a value of type ${typeof value}`;
+}
+
+function inputError(code: ErrorCode, field: string, what: string): InputError {
+  return new InputError(code, `${field}: ${what}`, { field });
+}

@@ -1,0 +1,146 @@
+import { describe, expect, test } from 'vitest';
+import {
+  mRopePositions,
+  positionsFor,
+  textPositions,
+  videoRopePositions,
+} from '../../src/model/positions.ts';
+import { goldenCases, thrownBy } from '../processor-text/helpers.ts';
+import { goldens, readJson } from '../readTensors.ts';
+
+const config = { imageStartToken: 480, imagePatchToken: 479, spatialMergeSize: 2 };
+const [START, PATCH, END] = [480, 479, 481];
+
+/** [3, tokens] flat to three rows, as the goldens write it. */
+function rows(positionIds: Int32Array): number[][] {
+  const tokens = positionIds.length / 3;
+  return [0, 1, 2].map((axis) => Array.from(positionIds.subarray(axis * tokens, (axis + 1) * tokens)));
+}
+
+describe('positions.json', () => {
+  const table = readJson(`${goldens}positions.json`);
+  for (const [i, row] of table.rows.entries()) {
+    for (const quirks of ['reference', 'fixed'] as const) {
+      test(`row ${i}, quirks ${quirks}`, () => {
+        const grids = row.image_grid_thw ?? [];
+        const mRope = mRopePositions(row.input_ids, grids, config, quirks, row.attention_mask);
+        expect(rows(mRope.positionIds)).toEqual(row.m_rope.position_ids);
+        expect(mRope.ropeDelta).toBe(row.m_rope.rope_delta);
+
+        const videoRope = videoRopePositions(row.input_ids, grids, config, quirks, row.attention_mask);
+        expect(rows(videoRope.positionIds)).toEqual(row.video_rope_int_scale.position_ids);
+        expect(videoRope.ropeDelta).toBe(row.video_rope_int_scale.rope_delta);
+      });
+    }
+  }
+});
+
+describe('positions of the golden cases', () => {
+  for (const { name, golden } of goldenCases()) {
+    if (golden.error !== undefined) continue; // the published code stops before it has positions
+    test(name, () => {
+      // `forward` as published swallows its error and counts 0, 1, 2, …
+      const rope =
+        golden.checkpoint === 'rope-1d-f16' || golden.behaviour === 'forward'
+          ? 'none'
+          : golden.checkpoint === 'video-rope-f32'
+            ? 'video_rope'
+            : 'm_rope';
+      const quirks = golden.expansion === 'intended' ? 'fixed' : 'reference';
+      const ids: number[] = golden.input_ids;
+      const positions = positionsFor(rope, ids, golden.image_grid_thw ?? [], config, quirks);
+      const expected: number[][] = golden.position_ids;
+      expect(rows(positions.positionIds)).toEqual(
+        expected.length === 1 ? Array(3).fill(expected[0]) : expected,
+      );
+      if (golden.rope_delta !== null) expect(positions.ropeDelta).toBe(golden.rope_delta);
+
+      const steps: number[][] | null = golden.decode_position_ids;
+      for (const [step, decoded] of (steps ?? []).entries()) {
+        const position = ids.length + step + positions.ropeDelta;
+        expect(new Set(decoded.flat())).toEqual(new Set([position]));
+      }
+    });
+  }
+});
+
+describe('the examples of the docstrings', () => {
+  const grid = [[1, 4, 4]] as const;
+
+  test('m_rope: 3 text tokens and an image of 2x2', () => {
+    const ids = [1, 2, START, PATCH, PATCH, PATCH, PATCH, END, 3];
+    const { positionIds, ropeDelta } = mRopePositions(ids, grid, config, 'fixed');
+    expect(rows(positionIds)).toEqual([
+      [0, 1, 2, 3, 3, 3, 3, 5, 6],
+      [0, 1, 2, 3, 3, 4, 4, 5, 6],
+      [0, 1, 2, 3, 4, 3, 4, 5, 6],
+    ]);
+    expect(ropeDelta).toBe(-2);
+  });
+
+  test('video_rope: an image of 1x4, centred', () => {
+    const ids = [1, START, PATCH, PATCH, PATCH, PATCH, END];
+    const { positionIds, ropeDelta } = videoRopePositions(ids, [[1, 2, 8]], config, 'fixed');
+    expect(rows(positionIds)).toEqual([
+      [0, 1, 2, 2, 2, 2, 3],
+      [0, 1, 2, 2, 2, 2, 3],
+      [0, 1, 1, 2, 3, 4, 3],
+    ]);
+    expect(ropeDelta).toBe(-3);
+  });
+
+  test('no axes: image tokens count as text, padding stands at 1', () => {
+    expect(rows(textPositions(4, [0, 1, 1, 1]).positionIds)[0]).toEqual([1, 0, 1, 2]);
+    expect(textPositions(4, [0, 1, 1, 1]).ropeDelta).toBe(-1);
+    const none = positionsFor('none', [START, PATCH, PATCH, PATCH, PATCH, END], grid, config, 'reference');
+    expect(rows(none.positionIds)[2]).toEqual([0, 1, 2, 3, 4, 5]);
+  });
+});
+
+describe('prompts whose image tokens do not fit the grids', () => {
+  const grid = [1, 4, 4] as const; // 4 merged tokens
+  const image = [START, PATCH, PATCH, PATCH, PATCH, END];
+
+  for (const place of [mRopePositions, videoRopePositions]) {
+    const codeOf = (ids: number[], grids: (typeof grid)[], quirks: 'reference' | 'fixed') =>
+      thrownBy(() => place(ids, grids, config, quirks)).code;
+
+    test(`${place.name}: an image that runs past the end`, () => {
+      expect(codeOf([1, START, PATCH, PATCH], [grid], 'reference')).toBe('INPUT_IMAGE_COUNT');
+      expect(codeOf([1, START, PATCH, PATCH], [grid], 'fixed')).toBe('INPUT_IMAGE_COUNT');
+    });
+
+    test(`${place.name}: more marked images than grids`, () => {
+      expect(codeOf([...image, START, PATCH], [grid], 'reference')).toBe('INPUT_IMAGE_COUNT');
+    });
+
+    test(`${place.name}: an image whose patches another one has taken`, () => {
+      expect(codeOf([START, PATCH, 7, START, PATCH, 7, 7, 7], [grid, grid], 'reference')).toBe(
+        'INPUT_IMAGE_COUNT',
+      );
+    });
+
+    test(`${place.name}: fewer marked images than grids, which only the published expansion has`, () => {
+      const ids = [START, PATCH, PATCH, PATCH, PATCH, END, PATCH, PATCH, PATCH, PATCH, END, START];
+      expect(codeOf(ids, [grid, grid], 'fixed')).toBe('INPUT_IMAGE_COUNT');
+      expect(place(ids, [grid, grid], config, 'reference').positionIds).toHaveLength(36);
+    });
+
+    test(`${place.name}: a longer run than the grid`, () => {
+      expect(codeOf([START, PATCH, PATCH, PATCH, PATCH, PATCH, END], [grid], 'fixed')).toBe(
+        'INPUT_IMAGE_COUNT',
+      );
+    });
+
+    test(`${place.name}: <image> as the last token of a text is a text token`, () => {
+      expect(rows(place([1, 2, START], [], config, 'fixed').positionIds)[0]).toEqual([0, 1, 2]);
+      expect(place([...image, START], [grid], config, 'fixed').positionIds).toHaveLength(21);
+    });
+  }
+
+  test('without images, <image><imagePatch> in a text is text', () => {
+    expect(rows(mRopePositions([START, PATCH, 5], [], config, 'reference').positionIds)[1]).toEqual([
+      0, 1, 2,
+    ]);
+  });
+});

@@ -1,0 +1,95 @@
+import { spawnSync } from 'node:child_process';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import ts from 'typescript';
+
+export interface ChildResult {
+  /** The error's code, or `decoded`. */
+  readonly outcome: string;
+  readonly elapsedMs: number;
+  /** How far the process's peak memory rose. */
+  readonly peakGrowthMb: number;
+}
+
+const root = new URL('../../', import.meta.url).pathname;
+
+/** Decodes each file after a small one that loads all code, and reports time and memory. */
+const script = `
+  import { readFileSync } from 'node:fs';
+  import { decodeImage } from './processor/image.js';
+  const names = process.argv.slice(2);
+  await decodeImage(new Uint8Array(readFileSync(names[0])), 'warm-up');
+  const files = names.slice(1).map((name) => new Uint8Array(readFileSync(name)));
+  const results = [];
+  for (const file of files) {
+    const peakKb = process.resourceUsage().maxRSS;
+    const start = performance.now();
+    const outcome = await decodeImage(file, 'picture').then(() => 'decoded', (error) => error.code ?? String(error));
+    const peakGrowthMb = (process.resourceUsage().maxRSS - peakKb) / 1024;
+    results.push({ outcome, elapsedMs: performance.now() - start, peakGrowthMb });
+  }
+  console.log(JSON.stringify(results));
+`;
+
+/**
+ * Runs `decodeImage` in a process of its own, so that one that dies or hangs is a failed test and not the end
+ * of all tests.
+ *
+ * @param warmUp a small good file
+ */
+export function decodeInChild(
+  warmUp: Uint8Array,
+  files: readonly Uint8Array[],
+  deadlineMs: number,
+): ChildResult[] {
+  const folder = mkdtempSync(join(tmpdir(), 'm2-images-'));
+  try {
+    transpile(join(root, 'src'), folder);
+    symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'), 'junction');
+    writeFileSync(join(folder, 'package.json'), '{"type": "module"}');
+    writeFileSync(join(folder, 'main.js'), script);
+    const names = [warmUp, ...files].map((file, i) => {
+      const name = join(folder, `${i}.image`);
+      writeFileSync(name, file);
+      return name;
+    });
+    const child = spawnSync(process.execPath, [join(folder, 'main.js'), ...names], {
+      timeout: deadlineMs,
+      encoding: 'utf8',
+    });
+    if (child.status !== 0) {
+      throw new Error(
+        `child ended with ${child.status ?? child.signal} (deadline ${deadlineMs} ms): ${child.stderr}`,
+      );
+    }
+    return JSON.parse(child.stdout);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Node 20 runs no TypeScript: writes the image processor as JavaScript. */
+function transpile(source: string, target: string): void {
+  mkdirSync(join(target, 'processor'));
+  const processor = readdirSync(join(source, 'processor')).map((file) => `processor/${file}`);
+  for (const file of ['errors.ts', ...processor.filter((name) => name.endsWith('.ts'))]) {
+    const { outputText } = ts.transpileModule(readFileSync(join(source, file), 'utf8'), {
+      compilerOptions: {
+        target: ts.ScriptTarget.ES2023,
+        module: ts.ModuleKind.ESNext,
+        rewriteRelativeImportExtensions: true,
+        verbatimModuleSyntax: true,
+      },
+    });
+    writeFileSync(join(target, file.replace(/ts$/, 'js')), outputText);
+  }
+}
