@@ -1,4 +1,4 @@
-import { ShapeError } from '../errors.ts';
+import { KernelError, ShapeError } from '../errors.ts';
 import type { Gpu } from './device.ts';
 import { Pass } from './pass.ts';
 import { type Dim, evaluate, type Symbols, solveShapes } from './shapes.ts';
@@ -171,6 +171,18 @@ export function defineKernel<const B extends Bindings, const P extends ParamType
     });
   const kernel = Object.assign(call, { declaration, run, variant }) as unknown as Kernel<B, P>;
   return Object.defineProperty(kernel, 'name', { value: declaration.name });
+}
+
+/** For kernels whose text has room for a fixed size. @throws KernelError KERNEL_LIMIT */
+export function assertSizeAtMost(kernel: string, field: string, size: number, limit: number): void {
+  if (size <= limit) return;
+  throw new KernelError('KERNEL_LIMIT', `${kernel}: ${field} is ${size}, the kernel has room for ${limit}`, {
+    kernel,
+    field,
+    expected: limit,
+    actual: size,
+    hint: 'raise the constant in its .wgsl file',
+  });
 }
 
 /** The name of the binding that a call returns. */

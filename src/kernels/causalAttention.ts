@@ -1,19 +1,19 @@
-import { defineKernel, read, write } from '../gpu/kernel.ts';
+import { assertSizeAtMost, defineKernel, read, write } from '../gpu/kernel.ts';
 import { causalAttentionReference } from './reference/causalAttention.ts';
-import { onlineSoftmax, workgroupReduce } from './shared/helpers.ts';
+import { flatGroup } from './shared/helpers.ts';
 
 /**
- * Causal grouped-query attention against the KV cache, for prefill (many tokens) and decode (one).
+ * Causal grouped-query attention of a prompt's tokens against the KV cache.
  *
- * `qkv` [tokens, qkvDim] f32 after rotary, with qkvDim = (heads + 2 · kvHeads) · headDim and headDim at most 256,
- * `kCache`, `vCache` [kvHeads, context, headDim] f32 with the new tokens written, `start` [1] u32: cache index of token 0
+ * `qkv` [tokens, qkvDim] f32 after rotary, with qkvDim = (heads + 2 · kvHeads) · headDim, headDim even and at most 256;
+ * `kCache`, `vCache` [kvHeads, context, headDim] f32 with the new tokens written; `start` [1] u32: cache index of token 0
  * → [tokens, heads · headDim] f32.
  * Follows: modeling_qwen2_5.py, Qwen2Attention
  */
 export const causalAttention = defineKernel({
   name: 'causalAttention',
   code: new URL('./causalAttention.wgsl', import.meta.url),
-  helpers: [onlineSoftmax, workgroupReduce],
+  helpers: [flatGroup],
   bindings: {
     qkv: read('f32', ['tokens', 'qkvDim']),
     kCache: read('f32', ['kvHeads', 'context', 'headDim']),
@@ -22,31 +22,30 @@ export const causalAttention = defineKernel({
     out: write('f32', ['tokens', ({ qkvDim, kvHeads, headDim }) => qkvDim - 2 * kvHeads * headDim]),
   },
   constants: { WORKGROUP_SIZE: 64 },
-  dispatch: ({ tokens, qkvDim, kvHeads, headDim }) => [qkvDim / headDim - 2 * kvHeads, tokens],
+  dispatch: ({ tokens, qkvDim, kvHeads, headDim }, { WORKGROUP_SIZE, MAX_HEAD_DIM }) => {
+    assertSizeAtMost('causalAttention', 'headDim', headDim, MAX_HEAD_DIM);
+    const heads = qkvDim / headDim - 2 * kvHeads;
+    return [Math.ceil((heads * tokens) / WORKGROUP_SIZE)];
+  },
   reference: causalAttentionReference,
   cases: [
-    attentionCase('prefill, head of 16', { tokens: 5, heads: 9, kvHeads: 3, headDim: 16, context: 6 }, 0),
     attentionCase(
-      'prefill over two tiles, head of 32',
+      'heads of 16, three to a key head',
+      { tokens: 5, heads: 9, kvHeads: 3, headDim: 16, context: 6 },
+      0,
+    ),
+    attentionCase(
+      'heads of 32, many tokens',
       { tokens: 67, heads: 3, kvHeads: 1, headDim: 32, context: 70 },
       0,
     ),
     attentionCase(
-      'continued prefill, head of 64',
+      'continued prompt, heads of 64',
       { tokens: 3, heads: 2, kvHeads: 2, headDim: 64, context: 80 },
       62,
     ),
-    attentionCase(
-      'decode, the 7B heads of 128',
-      { tokens: 1, heads: 28, kvHeads: 4, headDim: 128, context: 90 },
-      88,
-    ),
-    attentionCase(
-      'decode at a tile border',
-      { tokens: 1, heads: 2, kvHeads: 1, headDim: 32, context: 257 },
-      256,
-    ),
-    attentionCase('first token', { tokens: 1, heads: 2, kvHeads: 1, headDim: 10, context: 4 }, 0),
+    attentionCase('the 7B heads of 128', { tokens: 4, heads: 28, kvHeads: 4, headDim: 128, context: 30 }, 20),
+    attentionCase('one token', { tokens: 1, heads: 2, kvHeads: 1, headDim: 10, context: 4 }, 0),
     {
       ...attentionCase('large scores', { tokens: 4, heads: 2, kvHeads: 1, headDim: 16, context: 70 }, 65),
       scale: 10,

@@ -1,18 +1,20 @@
-// causalAttention: each query attends to the cached keys up to its own position; several query heads share a key head.
+// causalAttention: each query of a prompt attends to the cached keys up to its own position; several query heads share a key
+// head.
 //
 //   out[token, head, :] = Σ_p softmax_p(query · kCache[kvHead, p] / sqrt(headDim)) · vCache[kvHead, p, :],   p <= start + token
 //   kvHead = head / (heads / kvHeads)
 //
-//           keys 0 … start + token
-//        ┌────────┬────────┬────┐     one workgroup per (head, token), tile after tile of WORKGROUP_SIZE keys:
-//  query │ tile 0 │ tile 1 │ …  │ 1.  thread t computes the score of key t of the tile,
-//        └────────┴────────┴────┘ 2.  the scores join the online softmax,
-//                                 3.  thread t sums dimensions t, t + WORKGROUP_SIZE, … of the weighted values.
+// One thread per (head, token), key after key, with the online softmax: the weighted values so far shrink whenever a larger
+// score comes, so that no score has to be kept.
 //
-// Scores and sums are f32. The same kernel serves prefill (many tokens) and decode (one token).
-// Source: modeling_qwen2_5.py, Qwen2Attention; "FlashAttention" (Dao et al. 2022).
+//   rowMax' = max(rowMax, score)      shrink = exp(rowMax - rowMax')      keyWeight = exp(score - rowMax')
+//   rowSum' = rowSum · shrink + keyWeight              values' = values · shrink + keyWeight · value
+//
+// Scores and sums are f32, in the order of the keys.
+// Source: modeling_qwen2_5.py, Qwen2Attention; "Online normalizer calculation for softmax" (Milakov, Gimelshein 2018).
 
-const DIMS_PER_THREAD = 4u;  // headDim / WORKGROUP_SIZE, rounded up, is at most this
+const MAX_HEAD_DIM = 256u;
+const LOWEST_SCORE = -3.4e38;  // not -inf: (-inf) - (-inf) is NaN
 
 override WORKGROUP_SIZE: u32 = 64u;
 
@@ -24,6 +26,7 @@ override WORKGROUP_SIZE: u32 = 64u;
 @group(0) @binding(5) var<uniform> params: Params;
 
 struct Params {
+  tokens: u32,
   qkvDim: u32,
   kvHeads: u32,
   context: u32,
@@ -31,49 +34,52 @@ struct Params {
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
-  let head = group.x;
-  let token = group.y;
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let headDim = params.headDim;
   let heads = params.qkvDim / headDim - 2u * params.kvHeads;
+  let query = flatGroup(group, groups) * WORKGROUP_SIZE + thread;  // neighbours are tokens of one head: they read the same keys
+  if (query >= heads * params.tokens) {
+    return;
+  }
+  let head = query / params.tokens;
+  let token = query % params.tokens;
   let kvHead = head / (heads / params.kvHeads);
   let keyCount = start[0] + token + 1u;
   let queryStart = token * params.qkvDim + head * headDim;
   let cacheStart = kvHead * params.context * headDim;
   let scale = 1.0 / sqrt(f32(headDim));
 
-  var softmax = OnlineSoftmax(LOWEST_SCORE, 0.0);
-  var acc: array<f32, DIMS_PER_THREAD>;
-  for (var tileStart = 0u; tileStart < keyCount; tileStart += WORKGROUP_SIZE) {
-    let key = tileStart + thread;
-    var score = 0.0;
-    if (key < keyCount) {
-      let keyStart = cacheStart + key * headDim;
-      for (var i = 0u; i < headDim; i++) {
-        score += qkv[queryStart + i] * kCache[keyStart + i];
-      }
+  var rowMax = LOWEST_SCORE;
+  var rowSum = 0.0;
+  var values: array<vec2f, MAX_HEAD_DIM / 2u>;  // [headDim], two by two
+  for (var key = 0u; key < keyCount; key++) {
+    let keyStart = cacheStart + key * headDim;
+    var dots = vec2f(0.0);  // even and odd dimensions
+    for (var i = 0u; i < headDim; i += 2u) {
+      let q = vec2f(qkv[queryStart + i], qkv[queryStart + i + 1u]);
+      dots += q * vec2f(kCache[keyStart + i], kCache[keyStart + i + 1u]);
     }
-    let shrink = addTile(&softmax, score * scale, key < keyCount, thread);
+    let score = (dots.x + dots.y) * scale;
 
-    let tileKeys = min(WORKGROUP_SIZE, keyCount - tileStart);
-    for (var d = 0u; d < DIMS_PER_THREAD; d++) {
-      let i = thread + d * WORKGROUP_SIZE;
-      if (i < headDim) {
-        var sum = acc[d] * shrink;
-        for (var t = 0u; t < tileKeys; t++) {
-          sum += tileWeights[t] * vCache[cacheStart + (tileStart + t) * headDim + i];
-        }
-        acc[d] = sum;
-      }
+    let newMax = max(rowMax, score);
+    let shrink = exp(rowMax - newMax);
+    let keyWeight = exp(score - newMax);
+    rowMax = newMax;
+    rowSum = rowSum * shrink + keyWeight;
+    for (var i = 0u; i < headDim; i += 2u) {
+      let value = vec2f(vCache[keyStart + i], vCache[keyStart + i + 1u]);
+      values[i / 2u] = values[i / 2u] * shrink + keyWeight * value;
     }
-    workgroupBarrier();  // the next tile writes tileWeights again
   }
 
   let outStart = (token * heads + head) * headDim;
-  for (var d = 0u; d < DIMS_PER_THREAD; d++) {
-    let i = thread + d * WORKGROUP_SIZE;
-    if (i < headDim) {
-      out[outStart + i] = acc[d] / softmax.rowSum;
-    }
+  for (var i = 0u; i < headDim; i += 2u) {
+    let value = values[i / 2u] / rowSum;
+    out[outStart + i] = value.x;
+    out[outStart + i + 1u] = value.y;
   }
 }

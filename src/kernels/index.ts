@@ -1,6 +1,7 @@
 import { add } from './add.ts';
 import { argmax } from './argmax.ts';
 import { causalAttention } from './causalAttention.ts';
+import { decodeAttention } from './decodeAttention.ts';
 import { embed } from './embed.ts';
 import { gatherRows } from './gatherRows.ts';
 import { gelu } from './gelu.ts';
@@ -20,6 +21,7 @@ export const kernels = {
   add,
   argmax,
   causalAttention,
+  decodeAttention,
   embed,
   gatherRows,
   gelu,

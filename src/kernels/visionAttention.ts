@@ -1,18 +1,18 @@
-import { defineKernel, read, write } from '../gpu/kernel.ts';
+import { assertSizeAtMost, defineKernel, read, write } from '../gpu/kernel.ts';
 import { visionAttentionReference } from './reference/visionAttention.ts';
-import { flatGroup, onlineSoftmax, workgroupReduce } from './shared/helpers.ts';
+import { flatGroup } from './shared/helpers.ts';
 
 /**
  * Full attention within segments of any length: windows, or whole frames.
  *
- * `qkv` [patches, qkvDim] f32 after rotary, with qkvDim = 3 · numHeads · headDim and headDim at most 256,
+ * `qkv` [patches, qkvDim] f32 after rotary, with qkvDim = 3 · numHeads · headDim, headDim even and at most 256;
  * `segments` [patches, 2] u32: first key and end of the keys of each patch → [patches, numHeads · headDim] f32.
  * Follows: qwen2_5_vit.py, Qwen2_5_VLVisionSdpaAttention
  */
 export const visionAttention = defineKernel({
   name: 'visionAttention',
   code: new URL('./visionAttention.wgsl', import.meta.url),
-  helpers: [flatGroup, onlineSoftmax, workgroupReduce],
+  helpers: [flatGroup],
   bindings: {
     qkv: read('f32', ['patches', 'qkvDim']),
     segments: read('u32', ['patches', 2]),
@@ -20,12 +20,15 @@ export const visionAttention = defineKernel({
   },
   params: { numHeads: 'u32' },
   constants: { WORKGROUP_SIZE: 64 },
-  dispatch: ({ patches, numHeads }) => [patches * numHeads],
+  dispatch: ({ patches, qkvDim, numHeads }, { WORKGROUP_SIZE, MAX_HEAD_DIM }) => {
+    assertSizeAtMost('visionAttention', 'headDim', qkvDim / 3 / numHeads, MAX_HEAD_DIM);
+    return [Math.ceil((patches * numHeads) / WORKGROUP_SIZE)];
+  },
   reference: visionAttentionReference,
   cases: [
     segmentsCase('windows of several sizes, heads of 24', [4, 64, 12, 1], { numHeads: 3, headDim: 24 }),
     segmentsCase('one window, heads of 16', [16], { numHeads: 4, headDim: 16 }),
-    segmentsCase('a frame over two tiles, heads of 40', [100], { numHeads: 2, headDim: 40 }),
+    segmentsCase('a frame of 100 patches, heads of 40', [100], { numHeads: 2, headDim: 40 }),
     segmentsCase('heads of 32', [8, 8], { numHeads: 4, headDim: 32 }),
     segmentsCase('the 7B heads of 80', [64, 16], { numHeads: 16, headDim: 80 }),
     segmentsCase('smallest head', [4, 2], { numHeads: 1, headDim: 2 }),

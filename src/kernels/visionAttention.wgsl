@@ -5,12 +5,12 @@
 //   patches  0 0 0 0 1 1 1 1 1 1 2 2      in window order a segment's patches stand in a row,
 //                    └─ p ─────┘          from segments[patch].x up to segments[patch].y
 //
-// One workgroup per (head, patch), tile after tile of WORKGROUP_SIZE keys:
-//   1. thread t computes the score of key t of the tile,   2. the scores join the online softmax,
-//   3. thread t sums dimensions t, t + WORKGROUP_SIZE, … of the weighted values.
-// Scores and sums are f32. Source: qwen2_5_vit.py, Qwen2_5_VLVisionSdpaAttention; "FlashAttention" (Dao et al. 2022).
+// One thread per (head, patch), key after key, with the online softmax as in causalAttention. Scores and sums are f32, in the
+// order of the keys.
+// Source: qwen2_5_vit.py, Qwen2_5_VLVisionSdpaAttention; "Online normalizer calculation for softmax" (Milakov, Gimelshein 2018).
 
-const DIMS_PER_THREAD = 4u;  // headDim / WORKGROUP_SIZE, rounded up, is at most this
+const MAX_HEAD_DIM = 256u;
+const LOWEST_SCORE = -3.4e38;  // not -inf: (-inf) - (-inf) is NaN
 
 override WORKGROUP_SIZE: u32 = 64u;
 
@@ -20,6 +20,7 @@ override WORKGROUP_SIZE: u32 = 64u;
 @group(0) @binding(3) var<uniform> params: Params;
 
 struct Params {
+  patches: u32,
   qkvDim: u32,
   numHeads: u32,
 }
@@ -30,52 +31,45 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) thread: u32,
 ) {
-  let pair = flatGroup(group, groups);  // one workgroup per (patch, head)
-  let patchIndex = pair / params.numHeads;
-  let head = pair % params.numHeads;
-  if (patchIndex >= arrayLength(&segments) / 2u) {  // a folded grid has a few workgroups too many; they leave together
+  let query = flatGroup(group, groups) * WORKGROUP_SIZE + thread;  // neighbours are patches of one head: they read the same keys
+  if (query >= params.numHeads * params.patches) {
     return;
   }
+  let head = query / params.patches;
+  let patchIndex = query % params.patches;  // `patch` is a reserved word
   let hiddenSize = params.qkvDim / 3u;
   let headDim = hiddenSize / params.numHeads;
-  let segmentStart = segments[2u * patchIndex];
-  let segmentEnd = segments[2u * patchIndex + 1u];
   let queryStart = patchIndex * params.qkvDim + head * headDim;
   let scale = 1.0 / sqrt(f32(headDim));
 
-  var softmax = OnlineSoftmax(LOWEST_SCORE, 0.0);
-  var acc: array<f32, DIMS_PER_THREAD>;
-  for (var tileStart = segmentStart; tileStart < segmentEnd; tileStart += WORKGROUP_SIZE) {
-    let key = tileStart + thread;
-    var score = 0.0;
-    if (key < segmentEnd) {
-      let keyStart = key * params.qkvDim + hiddenSize + head * headDim;
-      for (var i = 0u; i < headDim; i++) {
-        score += qkv[queryStart + i] * qkv[keyStart + i];
-      }
+  var rowMax = LOWEST_SCORE;
+  var rowSum = 0.0;
+  var values: array<vec2f, MAX_HEAD_DIM / 2u>;  // [headDim], two by two
+  for (var key = segments[2u * patchIndex]; key < segments[2u * patchIndex + 1u]; key++) {
+    let keyStart = key * params.qkvDim + hiddenSize + head * headDim;
+    let valueStart = keyStart + hiddenSize;
+    var dots = vec2f(0.0);  // even and odd dimensions
+    for (var i = 0u; i < headDim; i += 2u) {
+      let q = vec2f(qkv[queryStart + i], qkv[queryStart + i + 1u]);
+      dots += q * vec2f(qkv[keyStart + i], qkv[keyStart + i + 1u]);
     }
-    let shrink = addTile(&softmax, score * scale, key < segmentEnd, thread);
+    let score = (dots.x + dots.y) * scale;
 
-    let tileKeys = min(WORKGROUP_SIZE, segmentEnd - tileStart);
-    for (var d = 0u; d < DIMS_PER_THREAD; d++) {
-      let i = thread + d * WORKGROUP_SIZE;
-      if (i < headDim) {
-        var sum = acc[d] * shrink;
-        for (var t = 0u; t < tileKeys; t++) {
-          let valueStart = (tileStart + t) * params.qkvDim + 2u * hiddenSize + head * headDim;
-          sum += tileWeights[t] * qkv[valueStart + i];
-        }
-        acc[d] = sum;
-      }
+    let newMax = max(rowMax, score);
+    let shrink = exp(rowMax - newMax);
+    let keyWeight = exp(score - newMax);
+    rowMax = newMax;
+    rowSum = rowSum * shrink + keyWeight;
+    for (var i = 0u; i < headDim; i += 2u) {
+      let value = vec2f(qkv[valueStart + i], qkv[valueStart + i + 1u]);
+      values[i / 2u] = values[i / 2u] * shrink + keyWeight * value;
     }
-    workgroupBarrier();  // the next tile writes tileWeights again
   }
 
   let outStart = patchIndex * hiddenSize + head * headDim;
-  for (var d = 0u; d < DIMS_PER_THREAD; d++) {
-    let i = thread + d * WORKGROUP_SIZE;
-    if (i < headDim) {
-      out[outStart + i] = acc[d] / softmax.rowSum;
-    }
+  for (var i = 0u; i < headDim; i += 2u) {
+    let value = values[i / 2u] / rowSum;
+    out[outStart + i] = value.x;
+    out[outStart + i + 1u] = value.y;
   }
 }

@@ -60,7 +60,8 @@ function decoderLayer(
   const qkv = linear(pass, kernels, normed, layer.qkv); // [tokens, qkvDim]
   kernels.mRope(pass, { qkv, ...rotaryTensors, start }, { rotatedHeads, firstPosition });
   kernels.writeKv(pass, { qkv, start, kCache, vCache });
-  const attended = kernels.causalAttention(pass, { qkv, kCache, vCache, start }); // [tokens, heads · headDim]
+  const attention = hidden.shape[0] === 1 ? kernels.decodeAttention : kernels.causalAttention;
+  const attended = attention(pass, { qkv, kCache, vCache, start }); // [tokens, heads · headDim]
   kernels.add(pass, { hidden, delta: linear(pass, kernels, attended, layer.oProj) });
 
   const normed2 = kernels.rmsNorm(pass, { x: hidden, weight: layer.postAttentionNorm }, { eps }); // [tokens, hiddenSize]

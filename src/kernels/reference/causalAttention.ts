@@ -5,7 +5,7 @@ import { attend } from './attend.ts';
 /** Every query head of every token attends to the keys 0 … start + token of its group's key head. */
 export function causalAttentionReference(
   { qkv, kCache, vCache, start }: ReferenceArrays,
-  { tokens, qkvDim, kvHeads, context, headDim }: Symbols,
+  { tokens = 1, qkvDim, kvHeads, context, headDim }: Symbols,
 ) {
   const heads = qkvDim / headDim - 2 * kvHeads;
   const out = new Float64Array(tokens * heads * headDim);
