@@ -13,8 +13,8 @@ export interface GenerateOptions extends PrepareOptions {
   readonly maxNewTokens?: number;
   /** Tokens that prompt and answer may take together. Default: prompt + maxNewTokens, at most `max_position_embeddings`. */
   readonly context?: number;
-  /** Default: `llm_config.eos_token_id`. */
-  readonly eosTokenId?: number;
+  /** The end token, or several. Default: `llm_config.eos_token_id`. */
+  readonly eosTokenId?: number | readonly number[];
   /** Which frequencies turn with which axis under video_rope; see docs/MODEL.md, section 6. */
   readonly videoRope?: 'sections' | 'swapped';
   readonly onProgress?: (progress: GenerateProgress) => void;
@@ -58,7 +58,7 @@ export async function generateGreedily(
 ): Promise<GenerationResult> {
   const { config, processor } = model;
   const { maxNewTokens = 1024, quirks = 'reference', signal, onProgress, videoRope } = options;
-  const eosTokenId = options.eosTokenId ?? config.llm.eosTokenId;
+  const endTokens = [options.eosTokenId ?? config.llm.eosTokenId].flat();
   assertPositiveInteger('maxNewTokens', maxNewTokens);
   throwIfAborted(signal);
 
@@ -105,7 +105,7 @@ export async function generateGreedily(
       if (tokens.length === 0) prefilledAt = performance.now();
       tokens.push(token);
       show(texts.push(token));
-      if (token === eosTokenId) {
+      if (endTokens.includes(token)) {
         finishReason = 'eos';
         break;
       }
@@ -128,7 +128,7 @@ export async function generateGreedily(
 }
 
 /** The ids and sizes that positions are recognised by. */
-export function positionTokens({ config }: ModelParts) {
+export function positionTokens({ config }: Pick<ModelParts, 'config'>) {
   const { imageStartToken, imagePatchToken } = config.llm;
   return { imageStartToken, imagePatchToken, spatialMergeSize: config.vision.spatialMergeSize };
 }

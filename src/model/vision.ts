@@ -11,7 +11,7 @@ import type { VisionConfig } from './config.ts';
 import { linear } from './linear.ts';
 import { visionRotaryAngles } from './rotaryTables.ts';
 import type { VisionBlockWeights, VisionWeights } from './weights.ts';
-import { type GridThw, windowLayout } from './windows.ts';
+import { type GridThw, inversePermutation, windowLayout } from './windows.ts';
 
 const NORM_EPS = 1e-6; // fixed in the published code, not read from the config
 
@@ -141,12 +141,6 @@ function inWindowOrder(values: Float32Array, index: Uint32Array, rowLength: numb
     ordered.set(values.subarray(from, from + rowLength), row * rowLength);
   }
   return ordered;
-}
-
-function inversePermutation(permutation: Uint32Array): Uint32Array {
-  const inverse = new Uint32Array(permutation.length);
-  for (let place = 0; place < permutation.length; place++) inverse[permutation[place]] = place;
-  return inverse;
 }
 
 /** Boundaries [0, 4, 12] → the segment of each row: [0, 4] four times, [4, 12] eight times. */

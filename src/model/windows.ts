@@ -92,3 +92,10 @@ export function windowLayout(gridThws: readonly GridThw[], sizes: WindowSizes): 
     cuSeqlens: Uint32Array.from(frameBoundaries),
   };
 }
+
+/** Where each element went: `inverse[permutation[place]] = place`. It brings window order back to raster order. */
+export function inversePermutation(permutation: Uint32Array): Uint32Array {
+  const inverse = new Uint32Array(permutation.length);
+  for (let place = 0; place < permutation.length; place++) inverse[permutation[place]] = place;
+  return inverse;
+}

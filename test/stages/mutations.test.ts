@@ -1,0 +1,74 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { Changes } from '../../src/gpu/kernel.ts';
+import { goldens } from '../readTensors.ts';
+
+/** Runs one case in a module graph of its own, so that a mocked module counts for it alone. */
+async function runCase(name: string, siluGate?: Changes) {
+  vi.resetModules();
+  const { openGpu } = await import('../../src/gpu/device.ts');
+  const { kernels } = await import('../../src/kernels/index.ts');
+  const { runParity } = await import('../../src/parity/runParity.node.ts');
+  const gpu = await openGpu();
+  try {
+    const replaced = siluGate ? { siluGate: kernels.siluGate.variant(siluGate) } : {};
+    const [report] = await runParity(goldens, { gpu, case: name, kernels: replaced });
+    return report;
+  } finally {
+    gpu.destroy();
+  }
+}
+
+const WINDOWS = '../../src/model/windows.ts';
+const POSITIONS = '../../src/model/positions.ts';
+const CASE = 'mrope-bf16/multi-turn-300x150'; // its grid is no multiple of the windows
+
+afterEach(() => {
+  vi.doUnmock(WINDOWS);
+  vi.doUnmock(POSITIONS);
+});
+
+describe('the parity suite notices a mutation', () => {
+  it('passes without one', async () => {
+    expect((await runCase(CASE)).ok).toBe(true);
+  });
+
+  it('the window order instead of its inverse', async () => {
+    vi.doMock(WINDOWS, async (original) => ({
+      ...(await original<typeof import('../../src/model/windows.ts')>()),
+      inversePermutation: (permutation: Uint32Array) => permutation,
+    }));
+    const report = await runCase(CASE);
+    expect(report.firstDivergence).toBe('vision.output');
+  });
+
+  it('the sign of the rope delta', async () => {
+    vi.doMock(POSITIONS, async (original) => {
+      const module = await original<typeof import('../../src/model/positions.ts')>();
+      const positionsFor: typeof module.positionsFor = (...args) => {
+        const positions = module.positionsFor(...args);
+        return { ...positions, ropeDelta: -positions.ropeDelta };
+      };
+      return { ...module, positionsFor };
+    });
+    const report = await runCase(CASE);
+    expect(report.firstDivergence).toBe('rope_delta');
+    const wrong = report.rows.filter(({ ok }) => !ok).map(({ stage }) => stage);
+    expect(wrong).toContain('logits.steps');
+    expect(wrong).toContain('greedy_ids');
+  });
+
+  it('GELU for SiLU', async () => {
+    const gelu = `
+      override WORKGROUP_SIZE: u32 = 64u;
+      @group(0) @binding(0) var<storage, read> gateUp: array<f32>;
+      @group(0) @binding(1) var<storage, read_write> out: array<f32>;
+      @compute @workgroup_size(WORKGROUP_SIZE)
+      fn main(@builtin(global_invocation_id) id: vec3u) {
+        if (id.x >= arrayLength(&out)) { return; }
+        let gate = gateUp[2u * id.x];
+        out[id.x] = 0.5 * gate * (1.0 + tanh(0.7978845608 * (gate + 0.044715 * gate * gate * gate))) * gateUp[2u * id.x + 1u];
+      }`;
+    const report = await runCase(CASE, { code: gelu, helpers: [] });
+    expect(report.firstDivergence).toBe('vision.block0');
+  });
+});
