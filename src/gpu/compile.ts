@@ -32,10 +32,18 @@ export function compileKernel(
 }
 
 /** The exact text that is given to the compiler: the kernel's own, then its helpers. */
-export async function kernelText(gpu: Gpu, { code, helpers = [] }: KernelDeclaration): Promise<string> {
-  const own = typeof code === 'string' ? code : await gpu.readText(code);
-  const shared = await Promise.all(helpers.map((url) => gpu.readText(url)));
-  return [own, ...shared].join('\n');
+export async function kernelText(gpu: Gpu, { name, code, helpers = [] }: KernelDeclaration): Promise<string> {
+  const own = typeof code === 'string' ? code : gpu.readText(code);
+  try {
+    return (await Promise.all([own, ...helpers.map((url) => gpu.readText(url))])).join('\n');
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new KernelError('KERNEL_COMPILE', `${name}: its text can't be read (${reason})`, {
+      kernel: name,
+      cause,
+      hint: 'check the URL in `code`, and that .wgsl files are copied beside the compiled sources',
+    });
+  }
 }
 
 async function compile(

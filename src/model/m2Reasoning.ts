@@ -39,6 +39,8 @@ export interface ForwardOptions {
   /** New tokens to choose greedily; default 1: the prefill alone. */
   readonly steps?: number;
   readonly videoRope?: 'sections' | 'swapped';
+  /** Tokens of the prompt per submit; see `SequenceOptions`. */
+  readonly prefillChunk?: number;
   /** Gets every stage's tensor; names are those of the goldens (docs/MODEL.md, section 8). */
   readonly tap?: TapListener;
 }
@@ -126,9 +128,9 @@ export class M2Reasoning {
     options: ForwardOptions = {},
   ): Promise<number[]> {
     this.#assertAlive();
-    const { steps = 1, videoRope, tap } = options;
+    const { steps = 1, ...sequenceOptions } = options;
     const context = inputIds.length + steps;
-    const sequence = new Sequence(this.#parts, { context, positions, videoRope, tap });
+    const sequence = new Sequence(this.#parts, { context, positions, ...sequenceOptions });
     try {
       const tokens = [await sequence.prefill(inputIds, images)];
       while (tokens.length < steps) tokens.push(await sequence.decode());

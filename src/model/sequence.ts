@@ -14,7 +14,6 @@ import { projectFeatures } from './projector.ts';
 import { freeVisionLayout, uploadVisionLayout, visionTower } from './vision.ts';
 import type { ModelWeights } from './weights.ts';
 
-/** Tokens of the prompt that go through the decoder in one submit: it bounds scratch memory and the time of a submit. */
 const PREFILL_CHUNK = 512;
 
 /** What every sequence of a model shares. */
@@ -31,6 +30,11 @@ export interface SequenceOptions {
   readonly positions: Positions;
   readonly videoRope?: 'sections' | 'swapped';
   readonly tap?: TapListener;
+  /**
+   * Tokens of the prompt that go through the decoder in one submit: bounds scratch memory and the time of a submit.
+   * Default 512.
+   */
+  readonly prefillChunk?: number;
 }
 
 export interface PrefillOptions {
@@ -43,6 +47,7 @@ export class Sequence {
   readonly #model: ModelParts;
   readonly #cache: KvCache;
   readonly #tap: TapListener | undefined;
+  readonly #prefillChunkSize: number;
   /** [1] u32: the token that was chosen last; argmax writes it, the next step's embedding reads it. */
   readonly #token: Tensor;
   /** [1] u32: 0, the row that a decode step takes its logits from. */
@@ -50,9 +55,11 @@ export class Sequence {
   #decode: { readonly pass: Pass; readonly chosen: ReadBack } | null = null;
   #length = 0;
 
-  constructor(model: ModelParts, { context, positions, videoRope = 'sections', tap }: SequenceOptions) {
+  constructor(model: ModelParts, options: SequenceOptions) {
+    const { context, positions, videoRope = 'sections' } = options;
     this.#model = model;
-    this.#tap = tap;
+    this.#tap = options.tap;
+    this.#prefillChunkSize = options.prefillChunk ?? PREFILL_CHUNK;
     this.#cache = new KvCache(model.gpu, model.config.llm, context, positions, videoRope);
     this.#token = zeros(model.gpu, 'u32', [1], 'token');
     this.#onlyRow = zeros(model.gpu, 'u32', [1], 'only row');
@@ -85,9 +92,9 @@ export class Sequence {
       await gpu.idle();
 
       let chosen = NO_TOKEN;
-      for (let start = 0; start < inputIds.length; start += PREFILL_CHUNK) {
+      for (let start = 0; start < inputIds.length; start += this.#prefillChunkSize) {
         signal?.throwIfAborted();
-        const end = Math.min(start + PREFILL_CHUNK, inputIds.length);
+        const end = Math.min(start + this.#prefillChunkSize, inputIds.length);
         chosen = await this.#prefillChunk(embeds, start, end);
         onProgress?.(end);
       }

@@ -1,0 +1,248 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openGpu } from '../src/gpu/device.ts';
+import { positionTokens } from '../src/model/generate.ts';
+import { M2Reasoning } from '../src/model/m2Reasoning.ts';
+import { positionsFor } from '../src/model/positions.ts';
+import type { Message, Part } from '../src/processor/messages.ts';
+import { goldens, readJson } from './readTensors.ts';
+
+const tiny = new URL('../weights/m2-tiny/', import.meta.url).pathname;
+
+interface Example {
+  image: string;
+  question: string;
+  system: string | null;
+  reference_output: string;
+  input_ids: number[];
+  output_ids: number[];
+}
+const examples: Example[] = readJson(`${tiny}examples/examples.json`);
+
+/** The image part stands before the text part; `system: null` means no system turn. */
+function messagesOf({ system, image, question }: Example): Message[] {
+  const user: Message = {
+    role: 'user',
+    content: [
+      { type: 'image', image: `${tiny}examples/${image}` },
+      { type: 'text', text: question },
+    ],
+  };
+  return system === null ? [user] : [{ role: 'system', content: system }, user];
+}
+
+const gpu = await openGpu();
+let model: M2Reasoning;
+beforeAll(async () => {
+  model = await M2Reasoning.load(tiny, { gpu });
+});
+afterAll(async () => {
+  await model.destroy();
+  gpu.destroy();
+});
+
+describe(`m2-tiny answers as the reference does, on ${gpu.description}`, () => {
+  it.each(examples)('$image', async (example) => {
+    const stream = model.generate(messagesOf(example), { maxNewTokens: 256 });
+    let streamed = '';
+    for await (const piece of stream) streamed += piece;
+    const result = await stream.result;
+    expect(result.text).toBe(example.reference_output);
+    expect(result.tokens).toEqual(example.output_ids);
+    expect(streamed).toBe(result.text);
+    expect(result).toMatchObject({ finishReason: 'eos', wellFormed: true });
+    expect(result.timings).toMatchObject({
+      promptTokens: example.input_ids.length,
+      newTokens: example.output_ids.length,
+    });
+  });
+
+  it('takes the answer apart', async () => {
+    const { think, answer, boxed } = await model.generate(messagesOf(examples[0])).result;
+    expect(boxed).toBe('2');
+    expect(answer).toBe('\\boxed{2}');
+    expect(think).toMatch(/^Top: black square/);
+  });
+});
+
+describe('generation ends', () => {
+  const question: Message[] = [{ role: 'user', content: 'Is there a red circle?' }];
+
+  it('at maxNewTokens, with the tokens so far', async () => {
+    const whole = await model.generate(messagesOf(examples[4])).result;
+    const cut = await model.generate(messagesOf(examples[4]), { maxNewTokens: 5 }).result;
+    expect(cut.finishReason).toBe('length');
+    expect(cut.tokens).toEqual(whole.tokens.slice(0, 5));
+    expect(cut.wellFormed).toBe(false);
+  });
+
+  it('at any of several end tokens: the golden that stops early', async () => {
+    const stopped = readJson(`${goldens}cases/mrope-bf16/eos-stop/case.json`);
+    const checkpoint = await M2Reasoning.load(`${goldens}checkpoints/mrope-bf16`, { gpu });
+    const [message] = stopped.messages;
+    const content = message.content.map((part: { type: string; image?: string }) =>
+      part.type === 'image' ? { ...part, image: goldens + part.image } : part,
+    );
+    const { eos_token_id: eosTokenId, max_new_tokens: maxNewTokens } = stopped.generate_options;
+    const result = await checkpoint.generate([{ ...message, content }], { eosTokenId, maxNewTokens }).result;
+    await checkpoint.destroy();
+    expect(result.tokens).toEqual(stopped.greedy_ids);
+    expect(result.text).toBe(stopped.greedy_text);
+    expect(result.finishReason).toBe('eos');
+  });
+
+  it('when the context is full', async () => {
+    const { inputIds } = await model.prepare(question);
+    const result = await model.generate(question, { context: inputIds.length + 3 }).result;
+    expect(result.tokens.length).toBeLessThanOrEqual(3);
+  });
+
+  it('before any GPU work when the prompt does not fit', async () => {
+    const before = { ...gpu.counters };
+    const stream = model.generate(question, { context: 4 });
+    await expect(stream.result).rejects.toMatchObject({
+      code: 'INPUT_CONTEXT_OVERFLOW',
+      message: expect.stringMatching(/has \d+ tokens, the context 4/),
+    });
+    const long = 'word '.repeat(6000);
+    await expect(model.generate([{ role: 'user', content: long }]).result).rejects.toMatchObject({
+      code: 'INPUT_CONTEXT_OVERFLOW',
+    });
+    expect(gpu.counters).toEqual(before);
+  });
+
+  it.each([0, -1, 1.5, Number.NaN, Infinity])('with GEN_RANGE for maxNewTokens %s', async (maxNewTokens) => {
+    await expect(model.generate(question, { maxNewTokens }).result).rejects.toMatchObject({
+      code: 'GEN_RANGE',
+      details: { field: 'maxNewTokens' },
+    });
+  });
+
+  it('when the signal aborts, before and in mid-answer, and frees everything', async () => {
+    const aborted = model.generate(question, { signal: AbortSignal.abort() });
+    await expect(aborted.result).rejects.toMatchObject({ name: 'GenerationError', code: 'GEN_ABORTED' });
+
+    const controller = new AbortController();
+    const stream = model.generate(messagesOf(examples[0]), { signal: controller.signal });
+    let pieces = 0;
+    const reading = (async () => {
+      for await (const _ of stream) if (++pieces === 3) controller.abort();
+    })();
+    await expect(reading).rejects.toMatchObject({ code: 'GEN_ABORTED' });
+    await expect(stream.result).rejects.toMatchObject({ code: 'GEN_ABORTED' });
+    expect(pieces).toBeLessThan(10);
+  });
+
+  it('when the reader leaves', async () => {
+    const stream = model.generate(messagesOf(examples[0]));
+    for await (const _ of stream) break;
+    const { finishReason, tokens } = await stream.result;
+    expect(finishReason).toBe('left');
+    expect(tokens.length).toBeLessThan(5);
+  });
+
+  it('with GEN_DISPOSED after destroy, which may be called twice', async () => {
+    const other = await M2Reasoning.load(tiny, { gpu });
+    await other.destroy();
+    await other.destroy();
+    await expect(other.generate(question).result).rejects.toMatchObject({ code: 'GEN_DISPOSED' });
+  });
+});
+
+describe('the answer does not depend on', () => {
+  it('how weights are split: bindings of 100 KB at most', async () => {
+    const small = await openGpu({ maxBindingBytes: 100_000 });
+    const split = await M2Reasoning.load(tiny, { gpu: small });
+    const result = await split.generate(messagesOf(examples[0])).result;
+    await split.destroy();
+    small.destroy();
+    expect(result.tokens).toEqual(examples[0].output_ids);
+  });
+
+  it('where the prompt is cut for the prefill', async () => {
+    const { inputIds, images } = await model.prepare(messagesOf(examples[0]));
+    const grids = images.map(({ gridThw }) => gridThw);
+    const positions = positionsFor('m_rope', inputIds, grids, positionTokens(model), 'reference');
+    for (const prefillChunk of [1, 40, 100]) {
+      const tokens = await model.forward({ inputIds, images, positions }, { steps: 4, prefillChunk });
+      expect(tokens).toEqual(examples[0].output_ids.slice(0, 4));
+    }
+  });
+
+  it('other generations that run at the same time', async () => {
+    const answers = await Promise.all(
+      [0, 4].map((index) => model.generate(messagesOf(examples[index])).result),
+    );
+    expect(answers.map(({ text }) => text)).toEqual([0, 4].map((index) => examples[index].reference_output));
+  });
+});
+
+it('a decode step makes no buffer and no bind group, is one submit, and brings four bytes back', async () => {
+  const countsOf = async (maxNewTokens: number) => {
+    const before = { ...gpu.counters };
+    await model.generate(messagesOf(examples[4]), { maxNewTokens }).result;
+    const { buffers, bindGroups, submits, readBackBytes } = gpu.counters;
+    return [
+      buffers - before.buffers,
+      bindGroups - before.bindGroups,
+      submits - before.submits,
+      readBackBytes - before.readBackBytes,
+    ];
+  };
+  const four = await countsOf(4);
+  const twelve = await countsOf(12);
+  expect(twelve.map((count, i) => count - four[i])).toEqual([0, 0, 8, 8 * 4]);
+});
+
+it('a lost device ends the stream with GPU_LOST, and a new one gives the answer', async () => {
+  const doomed = await openGpu();
+  const victim = await M2Reasoning.load(tiny, { gpu: doomed });
+  const stream = victim.generate(messagesOf(examples[4]));
+  const reading = (async () => {
+    for await (const _ of stream) doomed.device.destroy();
+  })();
+  await expect(reading).rejects.toMatchObject({ name: 'GpuError', code: 'GPU_LOST' });
+  await expect(stream.result).rejects.toMatchObject({ code: 'GPU_LOST' });
+  await expect(victim.generate(messagesOf(examples[4])).result).rejects.toMatchObject({ code: 'GPU_LOST' });
+  await victim.destroy();
+  doomed.destroy();
+});
+
+it('weights that are not finite end the answer with GEN_NONFINITE, never with token 0', async () => {
+  const { folderFiles } = await import('../src/model/checkpointFolder.node.ts');
+  const files = folderFiles(tiny);
+  const broken = {
+    name: 'broken',
+    async open(name: string) {
+      const source = await files.open(name);
+      if (source === null || !name.endsWith('.safetensors')) return source;
+      const infinite = new Uint8Array([0x80, 0x7f]); // bf16 infinity
+      return {
+        ...source,
+        async readInto(offset: number, target: Uint8Array) {
+          await source.readInto(offset, target);
+          if (offset > 100_000) for (let i = 0; i + 1 < target.length; i += 2) target.set(infinite, i);
+        },
+      };
+    },
+  };
+  const other = await M2Reasoning.load(broken, { gpu });
+  await expect(other.generate([{ role: 'user', content: 'Hello' }]).result).rejects.toMatchObject({
+    code: 'GEN_NONFINITE',
+  });
+  await other.destroy();
+});
+
+it('several images: the published layout warns and names the switch', async () => {
+  const twice = messagesOf(examples[0]);
+  const parts = twice[1].content as readonly Part[];
+  const messages = [twice[0], { ...twice[1], content: [parts[0], ...parts] }];
+  const { warnings } = await model.prepare(messages);
+  expect(warnings[0]).toMatch(/quirks: "fixed"/);
+  expect((await model.prepare(messages, { quirks: 'fixed' })).warnings).toEqual([]);
+});
+
+it('the examples name files that are there', () => {
+  for (const { image } of examples)
+    expect(readFileSync(`${tiny}examples/${image}`).length).toBeGreaterThan(0);
+});
