@@ -46,7 +46,9 @@ export {
   M2Reasoning,
 } from './model/m2Reasoning.ts';
 export { type Positions, positionsFor } from './model/positions.ts';
+export { verifyWeights } from './model/verifyWeights.ts';
 export type { LoadProgress } from './model/weights.ts';
+export { type GeneratedTensor, generatedFiles, generatedTensorsFor } from './parity/generatedCheckpoint.ts';
 // Messages and pictures
 export type { ImageSource } from './processor/imageSource.ts';
 export type { ImagePart, Message, TextPart } from './processor/messages.ts';

@@ -69,11 +69,6 @@ export class Pass {
     this.#listener = listener;
   }
 
-  /** Number of dispatches of one run. */
-  get dispatches(): number {
-    return this.#steps.filter(({ kind }) => kind === 'dispatch').length;
-  }
-
   /** Makes an intermediate, perhaps in memory that an ended scope has given back: its old values are undefined. */
   allocate(dtype: 'f32' | 'u32' | 'i32', shape: readonly number[], name: string): Tensor {
     const spare = this.#free.get(sizeBytes({ dtype, shape }))?.pop();

@@ -41,6 +41,8 @@ export interface ForwardOptions {
   readonly videoRope?: 'sections' | 'swapped';
   /** Tokens of the prompt per submit; see `SequenceOptions`. */
   readonly prefillChunk?: number;
+  /** Called with each token as it is chosen. */
+  readonly onToken?: (token: number) => void;
   /** Gets every stage's tensor; names are those of the goldens (docs/MODEL.md, section 8). */
   readonly tap?: TapListener;
 }
@@ -128,12 +130,17 @@ export class M2Reasoning {
     options: ForwardOptions = {},
   ): Promise<number[]> {
     this.#assertAlive();
-    const { steps = 1, ...sequenceOptions } = options;
+    const { steps = 1, onToken, ...sequenceOptions } = options;
     const context = inputIds.length + steps;
     const sequence = new Sequence(this.#parts, { context, positions, ...sequenceOptions });
+    const tokens: number[] = [];
     try {
-      const tokens = [await sequence.prefill(inputIds, images)];
-      while (tokens.length < steps) tokens.push(await sequence.decode());
+      while (tokens.length < steps) {
+        const token =
+          tokens.length === 0 ? await sequence.prefill(inputIds, images) : await sequence.decode();
+        tokens.push(token);
+        onToken?.(token);
+      }
       return tokens;
     } finally {
       await sequence.destroy();

@@ -65,11 +65,6 @@ export class Sequence {
     this.#onlyRow = zeros(model.gpu, 'u32', [1], 'only row');
   }
 
-  /** Dispatches of one decode step, once the first has run. */
-  get dispatchesPerToken(): number {
-    return this.#decode?.pass.dispatches ?? 0;
-  }
-
   /**
    * Runs the prompt and chooses the first new token.
    *

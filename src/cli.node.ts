@@ -1,0 +1,139 @@
+#!/usr/bin/env node
+/** The `m2` command: finds the sub-command, and is the one place that turns errors into a line on stderr and an exit code. */
+import { readFile } from 'node:fs/promises';
+import { adapters } from './cli/adapters.node.ts';
+import type { Command } from './cli/command.ts';
+import { generate } from './cli/generate.node.ts';
+import { inspect } from './cli/inspect.node.ts';
+import { UsageError } from './cli/options.node.ts';
+import { parity } from './cli/parity.node.ts';
+import { oneLine } from './cli/text.ts';
+import {
+  CheckpointError,
+  ConfigError,
+  GpuError,
+  ImageError,
+  InputError,
+  KernelError,
+  M2Error,
+  ParityError,
+  PromptError,
+  TokenizerError,
+} from './errors.ts';
+
+const HELP = `m2 COMMAND, M2-Reasoning on WebGPU
+
+  m2 generate    answers a question about pictures, or the bundled example without one
+  m2 inspect     shows a checkpoint: architecture, tensors, and what an adapter's limits split
+  m2 parity      compares the model with golden cases of the published code, stage by stage
+  m2 adapters    shows the GPU adapter that is taken
+
+  m2 COMMAND --help    the flags of a command
+  m2 --version         the version of this package
+
+Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 a file, model or picture is wrong, 4 the GPU, 130 interrupted.
+`;
+
+const COMMANDS = new Map<string | undefined, Command>(
+  Object.entries({ generate, inspect, parity, adapters }),
+);
+
+const WRONG_USAGE = 2;
+const WRONG_FILE = 3;
+const WRONG_GPU = 4;
+const INTERRUPTED = 130;
+
+const EXIT_CODES = [
+  [WRONG_USAGE, [UsageError]],
+  [
+    WRONG_FILE,
+    [CheckpointError, ConfigError, TokenizerError, ImageError, PromptError, InputError, ParityError],
+  ],
+  [WRONG_GPU, [GpuError, KernelError]],
+] as const;
+
+/** Why the work was asked to end early. */
+class Stop extends Error {
+  override readonly name = 'Stop';
+  readonly exitCode: number;
+
+  constructor(exitCode: number) {
+    super('stopped');
+    this.exitCode = exitCode;
+  }
+}
+
+const stopping = new AbortController();
+
+/** Asks the running command to end; it frees what it holds and the process ends by itself. */
+function stop(exitCode: number): void {
+  stopping.abort(new Stop(exitCode));
+  process.exitCode = exitCode; // for an output that fails after the command has ended
+}
+
+process.once('SIGINT', () => stop(INTERRUPTED)); // once: a second one ends the process at once
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') return stop(0); // the reader, e.g. `head -1`, has seen enough
+  if (stopping.signal.aborted) return; // has been told
+  process.stderr.write(`m2: OUTPUT: stdout can't be written (${oneLine(error.message)})\n`);
+  stop(1);
+});
+process.stderr.on('error', () => {}); // nobody reads it: nothing is left to say it to
+process.once('uncaughtException', (error) => {
+  process.exit(report(error)); // nobody awaited it, so nobody knows what still runs
+});
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(args: readonly string[]): Promise<number> {
+  let exitCode: number;
+  try {
+    exitCode = await dispatch(args);
+  } catch (error) {
+    exitCode = stopping.signal.aborted ? 0 : report(error, args[0]);
+  }
+  const { aborted, reason } = stopping.signal;
+  return aborted ? (reason as Stop).exitCode : exitCode;
+}
+
+async function dispatch([name, ...args]: readonly string[]): Promise<number> {
+  if (name === '--help' || name === '-h') return print(HELP);
+  if (name === '--version') return print(`${await packageVersion()}\n`);
+  const command = COMMANDS.get(name);
+  if (command === undefined) {
+    const known = `expected ${[...COMMANDS.keys()].join(', ')}`;
+    throw new UsageError(name === undefined ? `no command, ${known}` : `unknown command ${name}, ${known}`);
+  }
+  const end = args.indexOf('--'); // behind it everything is text
+  const flags = end < 0 ? args : args.slice(0, end);
+  if (flags.includes('--help') || flags.includes('-h')) return print(command.help);
+  return command.run(args, stopping.signal);
+}
+
+function print(text: string): number {
+  process.stdout.write(text);
+  return 0;
+}
+
+async function packageVersion(): Promise<string> {
+  const { version } = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8'));
+  return version;
+}
+
+/** Says on stderr, in one line, what went wrong. @returns the exit code */
+function report(error: unknown, commandName?: string): number {
+  process.stderr.write(`m2: ${oneLine(describe(error, commandName))}\n`);
+  if (process.env.M2_DEBUG === '1' && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  const [exitCode] = EXIT_CODES.find(([, kinds]) => kinds.some((kind) => error instanceof kind)) ?? [1];
+  return exitCode;
+}
+
+function describe(error: unknown, commandName: string | undefined): string {
+  if (error instanceof M2Error) return `${error.code}: ${error.message}`;
+  if (error instanceof UsageError) {
+    const help = COMMANDS.has(commandName) ? `m2 ${commandName} --help` : 'm2 --help';
+    return `USAGE: ${error.message}; see ${help}`;
+  }
+  const { name, message } = error instanceof Error ? error : new Error(String(error));
+  return `unexpected: ${name}: ${message}; this is a bug, please report it with what M2_DEBUG=1 adds`;
+}

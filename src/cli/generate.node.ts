@@ -1,0 +1,168 @@
+/** `m2 generate`: asks a model one question, and streams the answer to stdout. */
+import type { GenerateOptions, GenerationResult } from '../model/generate.ts';
+import { M2Reasoning } from '../model/m2Reasoning.ts';
+import type { LoadProgress } from '../model/weights.ts';
+import { type ImageSource, loadImage } from '../processor/imageSource.ts';
+import { checkMessages, type Message } from '../processor/messages.ts';
+import { BUNDLED_MODEL, firstExample } from './bundledModel.node.ts';
+import type { Command } from './command.ts';
+import {
+  nonEmptyPath,
+  oneOf,
+  onlyPositional,
+  parseFlags,
+  positiveInteger,
+  UsageError,
+} from './options.node.ts';
+import { openProgress, type Progress } from './progress.node.ts';
+import { formatBytes } from './text.ts';
+
+const HELP = `m2 generate [--model DIR] [--image FILE]... [QUESTION]
+
+Answers a question, token by token as the published code does. The answer goes to stdout, everything else to stderr.
+Without a question, the bundled model is asked its first example.
+
+  --model DIR               checkpoint folder; default: the bundled m2-tiny
+  --image FILE              PNG or JPEG, shown before the question; may be given several times
+  --system TEXT             a system turn before the question
+  --prompt-template NAME    reference (default): the published prompt; jinja: the tokenizer's own template
+  --max-new-tokens N        default 1024
+  --quirks NAME             reference (default): several images as the published code lays them out; fixed: each in its place
+  --json                    one JSON object at the end instead of streamed text
+  --quiet                   nothing on stderr but errors
+`;
+
+const FLAGS = {
+  model: { type: 'string' },
+  image: { type: 'string', multiple: true },
+  system: { type: 'string' },
+  'prompt-template': { type: 'string' },
+  'max-new-tokens': { type: 'string' },
+  quirks: { type: 'string' },
+  json: { type: 'boolean' },
+  quiet: { type: 'boolean' },
+} as const;
+
+interface Question {
+  readonly text: string;
+  readonly images: readonly string[]; // paths
+  readonly system?: string;
+}
+
+export const generate: Command = { help: HELP, run };
+
+async function run(args: readonly string[], signal: AbortSignal): Promise<number> {
+  const { values, positionals } = parseFlags(args, FLAGS);
+  const options = {
+    promptTemplate: oneOf('--prompt-template', values['prompt-template'], ['reference', 'jinja']),
+    quirks: oneOf('--quirks', values.quirks, ['reference', 'fixed']),
+    maxNewTokens: positiveInteger('--max-new-tokens', values['max-new-tokens']),
+    signal,
+  };
+  const folder = nonEmptyPath('--model', values.model) ?? BUNDLED_MODEL;
+  const text = onlyPositional(positionals, 'question');
+  const images = values.image ?? [];
+  const askExample = [text, values.model, values.image, values.system].every((value) => value === undefined);
+  const question = askExample ? await exampleQuestion() : { text, images, system: values.system };
+  assertAsked(question);
+
+  // Before the weights: loading 16 GB takes a while, a mistyped path is found at once.
+  checkMessages(messagesOf(question, question.images));
+  const pictures: ImageSource[] = [];
+  for (const path of question.images) pictures.push(await loadImage(path, '--image'));
+
+  const progress = openProgress(values.quiet ?? false);
+  const model = await loadModel(folder, progress, signal);
+  try {
+    progress.line(`asking: ${[...question.images, JSON.stringify(question.text)].join(', ')}`);
+    const messages = messagesOf(question, pictures);
+    if (values.json) {
+      const result = await model.generate(messages, { ...options, ...showPrefill(progress) }).result;
+      summarise(result, progress);
+      process.stdout.write(`${JSON.stringify(describeResult(result, model, folder))}\n`);
+    } else {
+      summarise(await stream(model, messages, options, progress), progress);
+    }
+  } finally {
+    progress.clear();
+    await model.destroy();
+  }
+  return 0;
+}
+
+async function exampleQuestion(): Promise<Question> {
+  const { image, question, system } = await firstExample();
+  return { text: question, images: [image], system };
+}
+
+function assertAsked(question: Partial<Question>): asserts question is Question {
+  if (question.text !== undefined) return;
+  throw new UsageError('the question is missing, give it as the last argument, in quotes');
+}
+
+function messagesOf({ text, system }: Question, images: readonly ImageSource[]): Message[] {
+  const pictures = images.map((image) => ({ type: 'image' as const, image }));
+  const asked: Message = { role: 'user', content: [...pictures, { type: 'text', text }] };
+  return system === undefined ? [asked] : [{ role: 'system', content: system }, asked];
+}
+
+async function loadModel(folder: string, progress: Progress, signal: AbortSignal): Promise<M2Reasoning> {
+  const startedAt = performance.now();
+  let loaded = '';
+  const onProgress = ({ loadedBytes, totalBytes, tensor }: LoadProgress) => {
+    signal.throwIfAborted(); // what is thrown here ends the load, and frees what it made
+    loaded = formatBytes(totalBytes);
+    progress.update(`loading ${Math.floor((100 * loadedBytes) / totalBytes)} % of ${loaded}: ${tensor}`);
+  };
+  const model = await M2Reasoning.load(folder, { onProgress }).finally(progress.clear);
+  progress.line(`adapter: ${model.gpu.description}`);
+  progress.line(`model: ${folder}, ${loaded} loaded in ${seconds(performance.now() - startedAt)}`);
+  for (const warning of model.warnings) progress.line(`warning: ${warning}`);
+  return model;
+}
+
+function showPrefill(progress: Progress): GenerateOptions {
+  return {
+    onProgress({ stage, tokensDone, promptTokens }) {
+      if (stage === 'prefill') progress.update(`reading the prompt: ${tokensDone} of ${promptTokens} tokens`);
+    },
+  };
+}
+
+async function stream(
+  model: M2Reasoning,
+  messages: readonly Message[],
+  options: GenerateOptions,
+  progress: Progress,
+): Promise<GenerationResult> {
+  const answer = model.generate(messages, { ...options, ...showPrefill(progress) });
+  let wroteText = false;
+  try {
+    for await (const piece of answer) {
+      progress.clear();
+      process.stdout.write(piece);
+      wroteText = true;
+    }
+  } finally {
+    if (wroteText) process.stdout.write('\n'); // after an error too: its message gets a line of its own
+  }
+  return answer.result;
+}
+
+function summarise({ timings, finishReason, warnings }: GenerationResult, progress: Progress): void {
+  const { promptTokens, newTokens, prepareMs, prefillMs, decodeMs } = timings;
+  for (const warning of warnings) progress.line(`warning: ${warning}`);
+  progress.line(`prompt: ${promptTokens} tokens in ${seconds(prepareMs + prefillMs)}`);
+  const rate = newTokens > 1 ? `, ${((1000 * (newTokens - 1)) / decodeMs).toFixed(1)} tokens/s` : '';
+  const end = finishReason === 'eos' ? '' : '; cut off by --max-new-tokens or the context';
+  progress.line(`answer: ${newTokens} tokens in ${seconds(decodeMs)}${rate}${end}`);
+}
+
+function describeResult(result: GenerationResult, model: M2Reasoning, folder: string) {
+  const warnings = [...model.warnings, ...result.warnings];
+  return { ...result, adapter: model.gpu.description, model: folder, warnings };
+}
+
+function seconds(elapsedMs: number): string {
+  return `${(elapsedMs / 1000).toFixed(2)} s`;
+}

@@ -1,0 +1,57 @@
+/** Reads a command's flags; everything wrong with them is a UsageError that names the flag. */
+import { type ParseArgsConfig, parseArgs } from 'node:util';
+
+/** The command line itself is wrong. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+type FlagTypes = NonNullable<ParseArgsConfig['options']>;
+type Parsed<Flags extends FlagTypes> = ReturnType<
+  typeof parseArgs<{ options: Flags; allowPositionals: true }>
+>;
+
+/** @throws UsageError for an unknown flag, a missing value, or a value where none belongs */
+export function parseFlags<const Flags extends FlagTypes>(
+  args: readonly string[],
+  flags: Flags,
+): Parsed<Flags> {
+  try {
+    return parseArgs({ args: [...args], options: flags, allowPositionals: true });
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw code?.startsWith('ERR_PARSE_ARGS') ? new UsageError(message.replace(/\.$/, '')) : error;
+  }
+}
+
+/** The one argument that may stand beside the flags. @throws UsageError when there are more */
+export function onlyPositional(positionals: readonly string[], what: string): string | undefined {
+  if (positionals.length <= 1) return positionals[0];
+  const extra = JSON.stringify(positionals[1]);
+  throw new UsageError(`${extra} is one argument too many; give one ${what}, in quotes if it has spaces`);
+}
+
+/** @throws UsageError unless the value is missing or a whole number of at least 1 */
+export function positiveInteger(flag: string, value: string | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  const number = Number(value);
+  if (/^\d+$/.test(value) && Number.isSafeInteger(number) && number >= 1) return number;
+  throw new UsageError(`${flag} is ${JSON.stringify(value)}, expected a whole number of at least 1`);
+}
+
+/** @throws UsageError unless the value is missing or one of `choices` */
+export function oneOf<const Choice extends string>(
+  flag: string,
+  value: string | undefined,
+  choices: readonly Choice[],
+): Choice | undefined {
+  const choice = choices.find((known) => known === value);
+  if (value === undefined || choice !== undefined) return choice;
+  throw new UsageError(`${flag} is ${JSON.stringify(value)}, expected ${choices.join(' or ')}`);
+}
+
+/** @throws UsageError for the empty path that an unset shell variable leaves */
+export function nonEmptyPath(what: string, path: string | undefined): string | undefined {
+  if (path !== '') return path;
+  throw new UsageError(`${what} is empty, expected a path`);
+}

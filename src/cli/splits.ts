@@ -1,0 +1,50 @@
+/** Which weights an adapter's binding limit splits, found without loading them. */
+import { rowBytes, sizeBytes } from '../gpu/tensor.ts';
+import type { WeightEntry } from '../model/weightEntries.ts';
+
+/** A tensor as it lies on the GPU: as stored, or several joined into one (model/weights.ts). */
+export interface UploadedTensor {
+  readonly name: string;
+  readonly dtype: WeightEntry['dtype'];
+  readonly shape: readonly number[];
+}
+
+/** A tensor that one binding can't show whole. */
+export interface SplitTensor extends UploadedTensor {
+  readonly sizeBytes: number;
+  /** null: one row is longer than the limit, so that the model can't be loaded at all. */
+  readonly pieces: number | null;
+}
+
+/** @returns what loading makes of the stored tensors: q, k, v are joined, and gate with up */
+export function uploadedTensors(stored: Iterable<WeightEntry>): UploadedTensor[] {
+  const joined = new Map<string, UploadedTensor>();
+  for (const { name, dtype, shape } of stored) {
+    const joinedName = name
+      .replace(/\.self_attn\.[qkv]_proj\./, '.self_attn.{q,k,v}_proj.')
+      .replace(/\.mlp\.(gate|up)_proj\./, '.mlp.{gate,up}_proj.');
+    const rows = (joined.get(joinedName)?.shape[0] ?? 0) + shape[0];
+    joined.set(joinedName, { name: joinedName, dtype, shape: [rows, ...shape.slice(1)] });
+  }
+  return [...joined.values()];
+}
+
+/** @returns the tensors that are split under the limit */
+export function splitTensors(tensors: readonly UploadedTensor[], maxBindingBytes: number): SplitTensor[] {
+  return tensors
+    .map((tensor) => ({
+      ...tensor,
+      sizeBytes: sizeBytes(tensor),
+      pieces: pieceCount(tensor, maxBindingBytes),
+    }))
+    .filter(({ pieces }) => pieces !== 1);
+}
+
+/** The rule of `weightTensor` (gpu/tensor.ts): whole rows, and an even number of them in each piece. */
+function pieceCount(tensor: UploadedTensor, maxBindingBytes: number): number | null {
+  const [rows] = tensor.shape;
+  const rowsThatFit = Math.floor(maxBindingBytes / rowBytes(tensor));
+  if (rowsThatFit >= rows) return 1;
+  const rowsPerPiece = rowsThatFit - (rowsThatFit % 2);
+  return rowsPerPiece === 0 ? null : Math.ceil(rows / rowsPerPiece);
+}

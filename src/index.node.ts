@@ -1,0 +1,9 @@
+/** The public names that need Node: `m2-reasoning/node`. */
+
+// Checkpoint folders
+export { folderFiles } from './model/checkpointFolder.node.ts';
+
+// Golden cases
+export { type GoldenCase, listCases, readCase } from './parity/golden.node.ts';
+export type { CaseReport, ParityRow } from './parity/report.ts';
+export { checkpointFiles, type ParityOptions, runParity } from './parity/runParity.node.ts';
