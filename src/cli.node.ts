@@ -31,7 +31,8 @@ const HELP = `m2 COMMAND, M2-Reasoning on WebGPU
   m2 COMMAND --help    the flags of a command
   m2 --version         the version of this package
 
-Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 a file, model or picture is wrong, 4 the GPU, 130 interrupted.
+Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 wrong input (a file, picture, model or prompt),
+4 no GPU or one that failed, 130 interrupted. M2_DEBUG=1 adds the stack to an error.
 `;
 
 const COMMANDS = new Map<string | undefined, Command>(
@@ -39,17 +40,17 @@ const COMMANDS = new Map<string | undefined, Command>(
 );
 
 const WRONG_USAGE = 2;
-const WRONG_FILE = 3;
-const WRONG_GPU = 4;
+const WRONG_INPUT = 3;
+const GPU_FAILED = 4;
 const INTERRUPTED = 130;
 
 const EXIT_CODES = [
   [WRONG_USAGE, [UsageError]],
   [
-    WRONG_FILE,
+    WRONG_INPUT,
     [CheckpointError, ConfigError, TokenizerError, ImageError, PromptError, InputError, ParityError],
   ],
-  [WRONG_GPU, [GpuError, KernelError]],
+  [GPU_FAILED, [GpuError, KernelError]],
 ] as const;
 
 /** Why the work was asked to end early. */

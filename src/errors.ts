@@ -78,7 +78,6 @@ export type ErrorCode =
   | 'GEN_RANGE'
   | 'GEN_NONFINITE'
   | 'GEN_ABORTED'
-  | 'GEN_BUSY'
   | 'GEN_DISPOSED'
   // ShapeError, KernelError
   | 'SHAPE_MISMATCH'
@@ -95,8 +94,7 @@ export type ErrorCode =
   | 'GPU_VALIDATION'
   // ParityError
   | 'PARITY_GOLDEN_MISSING'
-  | 'PARITY_GOLDEN_INVALID'
-  | 'PARITY_CHECKPOINT_MISMATCH';
+  | 'PARITY_GOLDEN_INVALID';
 
 /** What an error is about: only the fields that apply are set. */
 export interface ErrorDetails {

@@ -7,7 +7,8 @@ import { columns } from './text.ts';
 
 const HELP = `m2 adapters
 
-Shows the adapter that the other commands take: name, driver, features and limits. VK_DRIVER_FILES chooses another driver.
+Shows the adapter that the other commands take: name, driver, features and limits. On Linux
+VK_DRIVER_FILES chooses another driver.
 
   --json    one JSON object instead of text
 `;

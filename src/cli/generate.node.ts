@@ -1,5 +1,5 @@
 /** `m2 generate`: asks a model one question, and streams the answer to stdout. */
-import type { GenerateOptions, GenerationResult } from '../model/generate.ts';
+import type { GenerateProgress, GenerationResult } from '../model/generate.ts';
 import { M2Reasoning } from '../model/m2Reasoning.ts';
 import type { LoadProgress } from '../model/weights.ts';
 import { type ImageSource, loadImage } from '../processor/imageSource.ts';
@@ -19,15 +19,17 @@ import { formatBytes } from './text.ts';
 
 const HELP = `m2 generate [--model DIR] [--image FILE]... [QUESTION]
 
-Answers a question, token by token as the published code does. The answer goes to stdout, everything else to stderr.
-Without a question, the bundled model is asked its first example.
+Answers a question, token by token as the published code does. The answer goes to stdout, all else
+to stderr. Without a question, the bundled model is asked its first example.
 
   --model DIR               checkpoint folder; default: the bundled m2-tiny
   --image FILE              PNG or JPEG, shown before the question; may be given several times
   --system TEXT             a system turn before the question
-  --prompt-template NAME    reference (default): the published prompt; jinja: the tokenizer's own template
+  --prompt-template NAME    reference (default): the published prompt
+                            jinja: the tokenizer's own template
   --max-new-tokens N        default 1024
-  --quirks NAME             reference (default): several images as the published code lays them out; fixed: each in its place
+  --quirks NAME             reference (default): several images laid out as by the published code
+                            fixed: each image in its place
   --json                    one JSON object at the end instead of streamed text
   --quiet                   nothing on stderr but errors
 `;
@@ -60,29 +62,20 @@ async function run(args: readonly string[], signal: AbortSignal): Promise<number
     signal,
   };
   const folder = nonEmptyPath('--model', values.model) ?? BUNDLED_MODEL;
-  const text = onlyPositional(positionals, 'question');
-  const images = values.image ?? [];
-  const askExample = [text, values.model, values.image, values.system].every((value) => value === undefined);
-  const question = askExample ? await exampleQuestion() : { text, images, system: values.system };
-  assertAsked(question);
-
-  // Before the weights: loading 16 GB takes a while, a mistyped path is found at once.
-  checkMessages(messagesOf(question, question.images));
-  const pictures: ImageSource[] = [];
-  for (const path of question.images) pictures.push(await loadImage(path, '--image'));
+  const { model: given, image: images, system } = values;
+  const question = await questionOf(given, { text: onlyPositional(positionals, 'question'), images, system });
+  const messages = messagesOf(question, await readPictures(question));
 
   const progress = openProgress(values.quiet ?? false);
   const model = await loadModel(folder, progress, signal);
   try {
     progress.line(`asking: ${[...question.images, JSON.stringify(question.text)].join(', ')}`);
-    const messages = messagesOf(question, pictures);
-    if (values.json) {
-      const result = await model.generate(messages, { ...options, ...showPrefill(progress) }).result;
-      summarise(result, progress);
-      process.stdout.write(`${JSON.stringify(describeResult(result, model, folder))}\n`);
-    } else {
-      summarise(await stream(model, messages, options, progress), progress);
-    }
+    const onProgress = showPrefill(progress);
+    const answer = model.generate(messages, { ...options, onProgress });
+    if (!values.json) await printAsItComes(answer, progress);
+    const result = await answer.result;
+    summarise(result, progress);
+    if (values.json) process.stdout.write(`${JSON.stringify(describeResult(result, model, folder))}\n`);
   } finally {
     progress.clear();
     await model.destroy();
@@ -90,14 +83,23 @@ async function run(args: readonly string[], signal: AbortSignal): Promise<number
   return 0;
 }
 
-async function exampleQuestion(): Promise<Question> {
-  const { image, question, system } = await firstExample();
-  return { text: question, images: [image], system };
+/** What was asked; the bundled model's first example when nothing at all was. */
+async function questionOf(model: string | undefined, asked: Partial<Question>): Promise<Question> {
+  const { text, images = [], system } = asked;
+  if (text !== undefined) return { text, images, system };
+  if ([model, asked.images, system].some((value) => value !== undefined)) {
+    throw new UsageError('the question is missing, give it as the last argument, in quotes');
+  }
+  const example = await firstExample();
+  return { text: example.question, images: [example.image], system: example.system };
 }
 
-function assertAsked(question: Partial<Question>): asserts question is Question {
-  if (question.text !== undefined) return;
-  throw new UsageError('the question is missing, give it as the last argument, in quotes');
+/** Before the weights are loaded: 16 GB take a while, and a mistyped path is found at once. */
+async function readPictures(question: Question): Promise<ImageSource[]> {
+  checkMessages(messagesOf(question, question.images)); // their number, before any is decoded
+  const pictures: ImageSource[] = [];
+  for (const path of question.images) pictures.push(await loadImage(path, '--image'));
+  return pictures;
 }
 
 function messagesOf({ text, system }: Question, images: readonly ImageSource[]): Message[] {
@@ -121,21 +123,13 @@ async function loadModel(folder: string, progress: Progress, signal: AbortSignal
   return model;
 }
 
-function showPrefill(progress: Progress): GenerateOptions {
-  return {
-    onProgress({ stage, tokensDone, promptTokens }) {
-      if (stage === 'prefill') progress.update(`reading the prompt: ${tokensDone} of ${promptTokens} tokens`);
-    },
+function showPrefill(progress: Progress) {
+  return ({ stage, tokensDone, promptTokens }: GenerateProgress) => {
+    if (stage === 'prefill') progress.update(`reading the prompt: ${tokensDone} of ${promptTokens} tokens`);
   };
 }
 
-async function stream(
-  model: M2Reasoning,
-  messages: readonly Message[],
-  options: GenerateOptions,
-  progress: Progress,
-): Promise<GenerationResult> {
-  const answer = model.generate(messages, { ...options, ...showPrefill(progress) });
+async function printAsItComes(answer: AsyncIterable<string>, progress: Progress): Promise<void> {
   let wroteText = false;
   try {
     for await (const piece of answer) {
@@ -146,7 +140,6 @@ async function stream(
   } finally {
     if (wroteText) process.stdout.write('\n'); // after an error too: its message gets a line of its own
   }
-  return answer.result;
 }
 
 function summarise({ timings, finishReason, warnings }: GenerationResult, progress: Progress): void {

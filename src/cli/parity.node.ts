@@ -8,8 +8,8 @@ import { columns } from './text.ts';
 
 const HELP = `m2 parity --goldens DIR [--case CHECKPOINT/NAME]
 
-Runs golden cases and compares every stage with what the published code computed; the first stage that differs is named.
-Ends with 1 if a case fails.
+Runs golden cases and compares every stage with what the published code computed; the first stage
+that differs is named. Ends with 1 if a case fails.
 
   --goldens DIR             folder with cases/ and checkpoints/, e.g. test/goldens
   --case CHECKPOINT/NAME    this case only

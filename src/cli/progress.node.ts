@@ -12,8 +12,10 @@ export interface Progress {
 const ERASE_LINE = '\r\x1b[2K';
 
 /** @param quiet writes nothing at all */
-export function openProgress(quiet: boolean): Progress {
-  const { stderr } = process;
+export function openProgress(
+  quiet: boolean,
+  stderr: Pick<typeof process.stderr, 'isTTY' | 'columns' | 'write'> = process.stderr,
+): Progress {
   const rewrites = stderr.isTTY === true && !quiet;
   let shown = false;
   const clear = () => {

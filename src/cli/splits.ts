@@ -1,5 +1,5 @@
 /** Which weights an adapter's binding limit splits, found without loading them. */
-import { rowBytes, sizeBytes } from '../gpu/tensor.ts';
+import { rowsThatBind, sizeBytes } from '../gpu/tensor.ts';
 import type { WeightEntry } from '../model/weightEntries.ts';
 
 /** A tensor as it lies on the GPU: as stored, or several joined into one (model/weights.ts). */
@@ -40,11 +40,7 @@ export function splitTensors(tensors: readonly UploadedTensor[], maxBindingBytes
     .filter(({ pieces }) => pieces !== 1);
 }
 
-/** The rule of `weightTensor` (gpu/tensor.ts): whole rows, and an even number of them in each piece. */
 function pieceCount(tensor: UploadedTensor, maxBindingBytes: number): number | null {
-  const [rows] = tensor.shape;
-  const rowsThatFit = Math.floor(maxBindingBytes / rowBytes(tensor));
-  if (rowsThatFit >= rows) return 1;
-  const rowsPerPiece = rowsThatFit - (rowsThatFit % 2);
-  return rowsPerPiece === 0 ? null : Math.ceil(rows / rowsPerPiece);
+  const rowsPerPiece = rowsThatBind(tensor, maxBindingBytes);
+  return rowsPerPiece === 0 ? null : Math.ceil(tensor.shape[0] / rowsPerPiece);
 }

@@ -95,7 +95,7 @@ function layoutEntries(bindings: Bindings, wgsl: WgslInterface): GPUBindGroupLay
   return entries;
 }
 
-/** Compares the declaration with the text: names, order, access and element types; every field of Params has a value. */
+/** Compares the declaration with the text: names, order, access and element types; every declared param is a field of Params. */
 function checkInterface({ name, bindings, ...declaration }: KernelDeclaration, wgsl: WgslInterface): void {
   const fail = (problem: string, binding?: string): never => {
     throw new KernelError('KERNEL_INTERFACE', `${name}: ${problem}`, {

@@ -123,7 +123,16 @@ export class Pass {
     const staging = this.gpu.createBuffer(bytes, 0x01 | 0x08, `${tensor.name} read-back`); // MAP_READ | COPY_DST
     this.#staging.push(staging);
     this.#steps.push({ kind: 'copy', from: tensor.pieces[0].buffer, to: staging, bytes });
-    return { read: async () => viewAs(tensor.dtype, await readMapped(this.gpu, staging, bytes)) };
+    let expectedMs = 0;
+    return {
+      read: async () => {
+        const startedAt = performance.now();
+        await sleepThrough(expectedMs);
+        const values = viewAs(tensor.dtype, await readMapped(this.gpu, staging, bytes));
+        expectedMs = performance.now() - startedAt;
+        return values;
+      },
+    };
   }
 
   /** Records one kernel call: one dispatch, or one for each piece where its weights are split. Kernels call this. */
@@ -135,7 +144,12 @@ export class Pass {
       if (access === 'weights')
         constants[dtypeOverride(name)] = WEIGHT_DTYPE_CODES[tensors[name].dtype as 'f32'];
       if (name !== split && tensors[name].pieces.length > 1) {
-        throw bindingError(declaration.name, name, `${name} and ${split} are both split into pieces`);
+        throw bindingError(
+          declaration.name,
+          name,
+          `${name} and ${split} are both split into pieces`,
+          'only one of its weights may be larger than a binding',
+        );
       }
     }
     const pieceCount = split === undefined ? 1 : tensors[split].pieces.length;
@@ -239,6 +253,12 @@ export class Pass {
   }
 }
 
+/** Dawn's binding spins the event loop while a promise waits, on a core that a software adapter needs: sleep most of the time. */
+async function sleepThrough(expectedMs: number): Promise<void> {
+  if (expectedMs < 4) return; // timers are no finer than a millisecond
+  await new Promise((resolve) => setTimeout(resolve, expectedMs * 0.8));
+}
+
 /** `weight` → `WEIGHT_DTYPE`, `tokenTable` → `TOKEN_TABLE_DTYPE`. */
 function dtypeOverride(binding: string): string {
   return `${binding.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}_DTYPE`;
@@ -299,15 +319,16 @@ function checkAliasing({ name, bindings }: KernelDeclaration, buffers: readonly 
     const twin = buffers.findIndex((buffer, other) => other !== index && buffer === buffers[index]);
     if (twin >= 0) {
       const other = Object.keys(bindings)[twin];
-      throw bindingError(name, binding, `${binding} is written and shares its buffer with ${other}`);
+      throw bindingError(
+        name,
+        binding,
+        `${binding} is written and shares its buffer with ${other}`,
+        'declare it readWrite once, or give another tensor',
+      );
     }
   }
 }
 
-function bindingError(kernel: string, binding: string, problem: string): KernelError {
-  return new KernelError('KERNEL_BINDING', `${kernel}: ${problem}`, {
-    kernel,
-    binding,
-    hint: 'declare it readWrite once, or give another tensor',
-  });
+function bindingError(kernel: string, binding: string, problem: string, hint: string): KernelError {
+  return new KernelError('KERNEL_BINDING', `${kernel}: ${problem}`, { kernel, binding, hint });
 }

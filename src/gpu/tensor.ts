@@ -52,13 +52,19 @@ export function zeros(gpu: Gpu, dtype: Dtype, shape: readonly number[], name: st
   return { name, dtype, shape, pieces: [{ buffer, firstRow: 0, rows: shape[0] ?? 1 }] };
 }
 
+/** How many rows go into each piece of a weight tensor: all of them where they fit one binding, none where not even two do. */
+export function rowsThatBind(tensor: Pick<Tensor, 'dtype' | 'shape'>, maxBindingBytes: number): number {
+  const rows = tensor.shape[0] ?? 1;
+  const rowsThatFit = Math.floor(maxBindingBytes / Math.max(1, rowBytes(tensor)));
+  // Even, so that two-byte rows of odd length start on a whole word in every piece.
+  return rowsThatFit >= rows ? rows : rowsThatFit - (rowsThatFit % 2);
+}
+
 /** Makes a weight tensor, split by rows where one binding can't show it whole. @throws GpuError GPU_LIMIT for a row too long */
 export function weightTensor(gpu: Gpu, dtype: Dtype, shape: readonly number[], name: string): Tensor {
   const bytesPerRow = rowBytes({ dtype, shape });
   const rows = shape[0] ?? 1;
-  const rowsThatFit = Math.floor(gpu.maxBindingBytes / Math.max(1, bytesPerRow));
-  // Even, so that two-byte rows of odd length start on a whole word in every piece.
-  const rowsPerPiece = rowsThatFit >= rows ? rows : rowsThatFit - (rowsThatFit % 2);
+  const rowsPerPiece = rowsThatBind({ dtype, shape }, gpu.maxBindingBytes);
   if (rowsPerPiece < 1 && rows > 0) {
     throw new GpuError(
       'GPU_LIMIT',

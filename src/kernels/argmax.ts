@@ -1,5 +1,6 @@
 import { defineKernel, read, write } from '../gpu/kernel.ts';
 import { argmaxReference, NO_TOKEN } from './reference/argmax.ts';
+import { flatGroup } from './shared/helpers.ts';
 
 export { NO_TOKEN };
 
@@ -12,6 +13,7 @@ export { NO_TOKEN };
 export const argmax = defineKernel({
   name: 'argmax',
   code: new URL('./argmax.wgsl', import.meta.url),
+  helpers: [flatGroup],
   bindings: { logits: read('f32', ['rows', 'vocab']), out: write('u32', ['rows']) },
   constants: { WORKGROUP_SIZE: 256 },
   dispatch: ({ rows }) => [rows],

@@ -19,6 +19,7 @@ override WORKGROUP_SIZE: u32 = 256u;
 @group(0) @binding(2) var<uniform> params: Params;
 
 struct Params {
+  rows: u32,
   vocab: u32,
 }
 
@@ -30,8 +31,15 @@ struct Candidate {
 var<workgroup> candidates: array<Candidate, WORKGROUP_SIZE>;  // 8 bytes each
 
 @compute @workgroup_size(WORKGROUP_SIZE)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
-  let row = group.x;  // one workgroup per row
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let row = flatGroup(group, groups);  // one workgroup per row
+  if (row >= params.rows) {            // a folded grid has a few workgroups too many; they leave together
+    return;
+  }
 
   var best = Candidate(-LARGEST, NO_TOKEN);
   for (var id = thread; id < params.vocab; id += WORKGROUP_SIZE) {

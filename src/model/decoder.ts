@@ -7,37 +7,50 @@ import type { Pass } from '../gpu/pass.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import type { KernelSet } from '../kernels/index.ts';
 import type { LlmConfig } from './config.ts';
-import type { KvCache, LayerCache } from './kvCache.ts';
+import type { KvCache } from './kvCache.ts';
 import { linear } from './linear.ts';
 import type { DecoderLayerWeights, DecoderWeights } from './weights.ts';
 
 /**
- * Runs all layers on `hidden` and returns the logits of its last token. Keys and values go into the cache from `cache.start` on.
+ * Runs all layers on `hidden` [tokens, hiddenSize] f32, in place. Keys and values go into the cache from `cache.start` on.
  *
- * @param hidden [tokens, hiddenSize] f32, changed in place
- * @param lastRow [1] u32: tokens - 1
- * @returns [1, vocabSize] f32
  * Follows: modeling_qwen2_5.py, Qwen2Model.forward
  */
-export function decoder(
+export function decoderLayers(
   pass: Pass,
   kernels: KernelSet,
   weights: DecoderWeights,
   config: LlmConfig,
   hidden: Tensor,
-  lastRow: Tensor,
   cache: KvCache,
-): Tensor {
+): void {
   for (const [index, layer] of weights.layers.entries()) {
-    pass.scope(() => decoderLayer(pass, kernels, layer, config, hidden, cache, cache.layers[index]));
+    pass.scope(() => decoderLayer(pass, kernels, layer, config, hidden, cache, index));
     pass.tap(`llm.layer${index}`, hidden);
   }
   pass.tap('cache.k0', cache.layers[0].k);
   pass.tap('cache.v0', cache.layers[0].v);
+}
 
+/**
+ * The logits of one token.
+ *
+ * @param hidden [tokens, hiddenSize] f32, after all layers
+ * @param row [1] u32: which token
+ * @returns [1, vocabSize] f32
+ * Follows: modeling_qwen2_5.py, Qwen2ForCausalLM.forward
+ */
+export function tokenLogits(
+  pass: Pass,
+  kernels: KernelSet,
+  weights: DecoderWeights,
+  config: LlmConfig,
+  hidden: Tensor,
+  row: Tensor,
+): Tensor {
   const normed = kernels.rmsNorm(pass, { x: hidden, weight: weights.norm }, { eps: config.rmsNormEps }); // [tokens, hiddenSize]
   pass.tap('llm.norm', normed);
-  const last = kernels.gatherRows(pass, { x: normed, index: lastRow }); // [1, hiddenSize]
+  const last = kernels.gatherRows(pass, { x: normed, index: row }); // [1, hiddenSize]
   const logits = linear(pass, kernels, last, weights.lmHead); // [1, vocabSize]
   pass.tap('logits.steps', logits);
   return logits;
@@ -50,9 +63,10 @@ function decoderLayer(
   layer: DecoderLayerWeights,
   { numAttentionHeads, numKeyValueHeads, rmsNormEps: eps }: LlmConfig,
   hidden: Tensor, // [tokens, hiddenSize]
-  { rotary, start }: KvCache,
-  { k: kCache, v: vCache }: LayerCache, // [kvHeads, context, headDim] each
+  { rotary, start, layers }: KvCache,
+  index: number,
 ): undefined {
+  const { k: kCache, v: vCache } = layers[index]; // [kvHeads, context, headDim] each
   const { firstPosition, ...rotaryTensors } = rotary;
   const rotatedHeads = numAttentionHeads + numKeyValueHeads;
 
@@ -60,13 +74,16 @@ function decoderLayer(
   const qkv = linear(pass, kernels, normed, layer.qkv); // [tokens, qkvDim]
   kernels.mRope(pass, { qkv, ...rotaryTensors, start }, { rotatedHeads, firstPosition });
   kernels.writeKv(pass, { qkv, start, kCache, vCache });
+  pass.tap(`llm.layer${index}.attn.qkv`, qkv);
   const attention = hidden.shape[0] === 1 ? kernels.decodeAttention : kernels.causalAttention;
   const attended = attention(pass, { qkv, kCache, vCache, start }); // [tokens, heads · headDim]
+  pass.tap(`llm.layer${index}.attn.heads`, attended);
   kernels.add(pass, { hidden, delta: linear(pass, kernels, attended, layer.oProj) });
 
   const normed2 = kernels.rmsNorm(pass, { x: hidden, weight: layer.postAttentionNorm }, { eps }); // [tokens, hiddenSize]
   const gateUp = linear(pass, kernels, normed2, layer.gateUp); // [tokens, 2 · intermediateSize]
   const activated = kernels.siluGate(pass, { gateUp }); // [tokens, intermediateSize]
+  pass.tap(`llm.layer${index}.mlp.activated`, activated);
   kernels.add(pass, { hidden, delta: linear(pass, kernels, activated, layer.down) });
 }
 

@@ -63,7 +63,10 @@ export async function generateGreedily(
   throwIfAborted(signal);
 
   const startedAt = performance.now();
-  const { inputIds, images, warnings } = await processor.prepare(messages, options);
+  const { inputIds, images, warnings } = await processor.prepare(messages, options).catch((error) => {
+    throwIfAborted(signal); // prepare throws the signal's own reason
+    throw error;
+  });
   throwIfAborted(signal);
   const context = contextFor(
     inputIds.length,

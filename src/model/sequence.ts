@@ -1,13 +1,13 @@
 /** One prompt and its continuation on the GPU: prefill once, then decode token by token. docs/MODEL.md, section 7. */
-import { GenerationError } from '../errors.ts';
+import { GenerationError, InputError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { Pass, type ReadBack, type TapListener } from '../gpu/pass.ts';
-import { freeTensors, type Tensor, upload, zeros } from '../gpu/tensor.ts';
+import { freeTensors, readTensor, type Tensor, upload, zeros } from '../gpu/tensor.ts';
 import { NO_TOKEN } from '../kernels/argmax.ts';
 import type { KernelSet } from '../kernels/index.ts';
 import type { PreprocessedImage } from '../processor/patches.ts';
 import type { ModelConfig } from './config.ts';
-import { decoder, embedTokens } from './decoder.ts';
+import { decoderLayers, embedTokens, tokenLogits } from './decoder.ts';
 import { KvCache } from './kvCache.ts';
 import type { Positions } from './positions.ts';
 import { projectFeatures } from './projector.ts';
@@ -32,7 +32,7 @@ export interface SequenceOptions {
   readonly tap?: TapListener;
   /**
    * Tokens of the prompt that go through the decoder in one submit: bounds scratch memory and the time of a submit.
-   * Default 512.
+   * Default 512; the whole prompt when somebody listens to taps, so that each stage is seen once.
    */
   readonly prefillChunk?: number;
 }
@@ -57,9 +57,19 @@ export class Sequence {
 
   constructor(model: ModelParts, options: SequenceOptions) {
     const { context, positions, videoRope = 'sections' } = options;
+    if (videoRope === 'swapped' && model.config.llm.rope !== 'video_rope') {
+      throw new InputError(
+        'INPUT_RANGE',
+        `videoRope is 'swapped', the checkpoint has ${model.config.llm.rope}`,
+        {
+          field: 'videoRope',
+          hint: 'the second layout belongs to video_rope: leave the option out',
+        },
+      );
+    }
     this.#model = model;
     this.#tap = options.tap;
-    this.#prefillChunkSize = options.prefillChunk ?? PREFILL_CHUNK;
+    this.#prefillChunkSize = options.prefillChunk ?? (options.tap ? Infinity : PREFILL_CHUNK);
     this.#cache = new KvCache(model.gpu, model.config.llm, context, positions, videoRope);
     this.#token = zeros(model.gpu, 'u32', [1], 'token');
     this.#onlyRow = zeros(model.gpu, 'u32', [1], 'only row');
@@ -86,14 +96,15 @@ export class Sequence {
       await embedPass.submit();
       await gpu.idle();
 
-      let chosen = NO_TOKEN;
-      for (let start = 0; start < inputIds.length; start += this.#prefillChunkSize) {
+      const tokens = inputIds.length;
+      for (let start = 0; start < tokens; start += this.#prefillChunkSize) {
         signal?.throwIfAborted();
-        const end = Math.min(start + this.#prefillChunkSize, inputIds.length);
-        chosen = await this.#prefillChunk(embeds, start, end);
+        const end = Math.min(start + this.#prefillChunkSize, tokens);
+        await this.#prefillChunk(embeds, start, end);
         onProgress?.(end);
       }
-      this.#length = inputIds.length;
+      this.#length = tokens;
+      const [chosen] = (await readTensor(gpu, this.#token)) as Uint32Array;
       return this.#checkToken(chosen, 'prefill');
     } finally {
       await embedPass.destroy();
@@ -136,7 +147,8 @@ export class Sequence {
     return embedTokens(pass, kernels, weights.decoder, ids, { imageEmbeds, imageTokens });
   }
 
-  async #prefillChunk(embeds: Tensor, start: number, end: number): Promise<number> {
+  /** Tokens start … end - 1 of the prompt; the last of all is the one that an answer token is chosen from. */
+  async #prefillChunk(embeds: Tensor, start: number, end: number): Promise<void> {
     const { gpu, kernels, weights, config } = this.#model;
     const tokens = end - start;
     const pass = new Pass(gpu, `prefill ${start}`, this.#tap);
@@ -149,12 +161,14 @@ export class Sequence {
     const lastRow = upload(gpu, Uint32Array.of(tokens - 1), [1], 'last row');
     try {
       const hidden = kernels.gatherRows(pass, { x: embeds, index: rows }); // [tokens, hiddenSize]
-      const logits = decoder(pass, kernels, weights.decoder, config.llm, hidden, lastRow, this.#cache); // [1, vocabSize]
-      kernels.argmax(pass, { logits, out: this.#token });
-      const chosen = pass.readBack(this.#token);
+      decoderLayers(pass, kernels, weights.decoder, config.llm, hidden, this.#cache);
+      if (end === embeds.shape[0]) {
+        const logits = tokenLogits(pass, kernels, weights.decoder, config.llm, hidden, lastRow); // [1, vocabSize]
+        kernels.argmax(pass, { logits, out: this.#token });
+      }
       this.#cache.setStart(start);
       await pass.submit();
-      return (await chosen.read())[0];
+      await gpu.idle();
     } finally {
       await pass.destroy();
       await freeTensors(gpu, [rows, lastRow]);
@@ -165,7 +179,8 @@ export class Sequence {
     const { gpu, kernels, weights, config } = this.#model;
     const pass = new Pass(gpu, 'decode', this.#tap);
     const hidden = embedTokens(pass, kernels, weights.decoder, this.#token, null); // [1, hiddenSize]
-    const logits = decoder(pass, kernels, weights.decoder, config.llm, hidden, this.#onlyRow, this.#cache); // [1, vocabSize]
+    decoderLayers(pass, kernels, weights.decoder, config.llm, hidden, this.#cache);
+    const logits = tokenLogits(pass, kernels, weights.decoder, config.llm, hidden, this.#onlyRow); // [1, vocabSize]
     kernels.argmax(pass, { logits, out: this.#token });
     return { pass, chosen: pass.readBack(this.#token) };
   }

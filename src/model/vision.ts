@@ -85,7 +85,7 @@ export function visionTower(
   for (const [index, block] of weights.blocks.entries()) {
     const full = config.fullAttentionBlockIndexes.includes(index);
     const segments = full ? layout.frameSegments : layout.windowSegments;
-    pass.scope(() => visionBlock(pass, kernels, block, config, hidden, segments, layout));
+    pass.scope(() => visionBlock(pass, kernels, block, config, hidden, segments, layout, index));
     pass.tap(`vision.block${index}`, hidden);
   }
 
@@ -105,16 +105,20 @@ function visionBlock(
   hidden: Tensor, // [patches, hiddenSize]
   segments: Tensor, // [patches, 2]
   { cosAngles, sinAngles }: VisionLayout,
+  index: number,
 ): undefined {
   const normed = kernels.rmsNorm(pass, { x: hidden, weight: block.norm1 }, { eps: NORM_EPS }); // [patches, hiddenSize]
   const qkv = linear(pass, kernels, normed, block.qkv); // [patches, 3 · hiddenSize]
   kernels.visionRope(pass, { qkv, cosAngles, sinAngles }, { numHeads });
+  pass.tap(`vision.block${index}.attn.qkv`, qkv);
   const attended = kernels.visionAttention(pass, { qkv, segments }, { numHeads }); // [patches, hiddenSize]
+  pass.tap(`vision.block${index}.attn.heads`, attended);
   kernels.add(pass, { hidden, delta: linear(pass, kernels, attended, block.proj) });
 
   const normed2 = kernels.rmsNorm(pass, { x: hidden, weight: block.norm2 }, { eps: NORM_EPS }); // [patches, hiddenSize]
   const gateUp = linear(pass, kernels, normed2, block.gateUp); // [patches, 2 · intermediateSize]
   const activated = kernels.siluGate(pass, { gateUp }); // [patches, intermediateSize]
+  pass.tap(`vision.block${index}.mlp.activated`, activated);
   kernels.add(pass, { hidden, delta: linear(pass, kernels, activated, block.down) });
 }
 

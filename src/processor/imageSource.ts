@@ -45,7 +45,7 @@ export async function loadImage(
       hint,
     });
   }
-  if (source === '') throw new InputError('INPUT_TYPE', `${field}: the path is empty`, { field });
+  if (source === '') throw new InputError('INPUT_EMPTY', `${field}: the path is empty`, { field });
   const name = `${field} (${source})`;
   const { readImageFile } = await importFileReader(name);
   return { ...(await decodeImage(await readImageFile(source, name, maxBytes), name, limits)), name };

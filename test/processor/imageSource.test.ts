@@ -58,7 +58,7 @@ describe('files', () => {
     execFileSync('mkfifo', [join(folder, 'pipe.png')]);
     await expectRefused(join(folder, 'pipe.png'), 'IMAGE_NOT_FOUND');
   });
-  test('no path', () => expectRefused('', 'INPUT_TYPE', 'InputError'));
+  test('no path', () => expectRefused('', 'INPUT_EMPTY', 'InputError'));
 });
 
 describe('URLs', () => {

@@ -1,0 +1,118 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { bundledModel, m2, runToEnd } from './helpers.ts';
+
+const examples = JSON.parse(readFileSync(join(bundledModel, 'examples', 'examples.json'), 'utf8'));
+const pathOf = (image: string) => join(bundledModel, 'examples', image);
+
+// One after the other: a software adapter uses every core already.
+describe('m2 generate', () => {
+  test('npm start asks the bundled model its first example and prints the answer of the reference', async () => {
+    const { exitCode, stdout, errorLines } = await runToEnd('npm', ['start', '--silent']);
+    expect(stdout).toBe(`${examples[0].reference_output}\n`);
+    expect(exitCode).toBe(0);
+    expect(errorLines).toContainEqual(expect.stringMatching(/^adapter: .+/));
+    expect(errorLines).toContainEqual(
+      expect.stringMatching(/^asking: .*01-count\.png, "Count the yellow shapes\."$/),
+    );
+    expect(errorLines).toContainEqual(expect.stringMatching(/^answer: \d+ tokens in .* tokens\/s$/));
+  });
+
+  test('--model, --image, --system and a question; --quiet leaves stderr empty', async () => {
+    const { image, question, system, reference_output } = examples[1];
+    const flags = ['--quiet', '--model', bundledModel, '--image', pathOf(image), '--system', system];
+    const ended = await m2(['generate', ...flags, question]);
+    expect(ended).toEqual({ exitCode: 0, stdout: `${reference_output}\n`, errorLines: [] });
+  });
+
+  test('--json prints one object and nothing else', async () => {
+    const { image, question, system, reference_output, output_ids } = examples[0];
+    const { exitCode, stdout } = await m2([
+      'generate',
+      '--json',
+      '--image',
+      pathOf(image),
+      '--system',
+      system,
+      question,
+    ]);
+    expect(exitCode).toBe(0);
+    expect(stdout.endsWith('}\n')).toBe(true);
+    expect(JSON.parse(stdout)).toEqual({
+      text: reference_output,
+      think: expect.stringContaining('So the count is 2.'),
+      answer: '\\boxed{2}',
+      boxed: '2',
+      wellFormed: true,
+      finishReason: 'eos',
+      tokens: output_ids,
+      timings: {
+        promptTokens: examples[0].input_ids.length,
+        newTokens: output_ids.length,
+        prepareMs: expect.any(Number),
+        prefillMs: expect.any(Number),
+        decodeMs: expect.any(Number),
+      },
+      adapter: expect.stringMatching(/.+/),
+      model: bundledModel,
+      warnings: [],
+    });
+  });
+
+  test('a limit cuts the answer off, and says so', async () => {
+    const { exitCode, stdout, errorLines } = await m2(['generate', '--max-new-tokens', '2', 'Hello']);
+    expect([exitCode, stdout.endsWith('\n')]).toEqual([0, true]);
+    expect(errorLines.at(-1)).toContain('cut off by --max-new-tokens');
+  });
+
+  test('several images warn about their layout, unless it is fixed', async () => {
+    const images = examples
+      .slice(0, 2)
+      .flatMap((example: { image: string }) => ['--image', pathOf(example.image)]);
+    const args = ['generate', '--json', '--max-new-tokens', '1', ...images, 'Which is larger?'];
+    const [asPublished, fixed] = await Promise.all([m2(args), m2([...args, '--quirks', 'fixed'])]);
+    expect(JSON.parse(asPublished.stdout).warnings).toEqual([expect.stringContaining('several images')]);
+    expect(asPublished.errorLines).toContainEqual(expect.stringMatching(/^warning: several images/));
+    expect(JSON.parse(fixed.stdout).warnings).toEqual([]);
+  });
+
+  test("--prompt-template jinja renders with the model's own template", async () => {
+    const args = ['generate', '--json', '--max-new-tokens', '1', '--prompt-template', 'jinja', 'Hello'];
+    const { exitCode, stdout } = await m2(args);
+    expect(exitCode).toBe(0);
+    expect(JSON.parse(stdout).tokens).toHaveLength(1);
+  });
+});
+
+describe('a generation that is left early', () => {
+  test('a reader that leaves ends it quietly', async () => {
+    const command = 'node dist/cli.node.js generate | head -c 5';
+    const ended = await runToEnd('bash', ['-o', 'pipefail', '-c', command]);
+    expect([ended.exitCode, ended.stdout]).toEqual([0, '<thin']);
+    expect(ended.errorLines.filter((line) => line.startsWith('m2: '))).toEqual([]);
+  });
+
+  test('SIGINT while the answer comes ends it with 130, and soon', async () => {
+    let interruptedAt = Number.NaN;
+    const { exitCode, stdout, errorLines } = await m2(['generate', '--quiet'], {
+      onStart: (child) =>
+        child.stdout?.once('data', () => {
+          interruptedAt = performance.now();
+          child.kill('SIGINT');
+        }),
+    });
+    expect(performance.now() - interruptedAt).toBeLessThan(5000);
+    expect(exitCode).toBe(130);
+    expect(stdout.length).toBeLessThan(examples[0].reference_output.length);
+    expect(errorLines).toEqual([]);
+  });
+
+  test('SIGINT while the model is loaded', async () => {
+    const { exitCode, stdout } = await m2(['generate'], {
+      // Dawn's and our own first words come shortly before and after the load.
+      onStart: (child) => child.stderr?.once('data', () => child.kill('SIGINT')),
+    });
+    expect([exitCode, stdout]).toEqual([130, '']);
+  });
+});

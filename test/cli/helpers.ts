@@ -1,0 +1,52 @@
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const root = fileURLToPath(new URL('../..', import.meta.url));
+export const bundledModel = join(root, 'weights', 'm2-tiny');
+const cli = join(root, 'dist', 'cli.node.js'); // built by test/buildOnce.ts
+
+export interface Ended {
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  /** Lines, without those that Dawn and the Vulkan driver write by themselves. */
+  readonly errorLines: readonly string[];
+}
+
+/** Runs a program to its end; one that hangs is killed, and has no exit code then. */
+export function runToEnd(
+  program: string,
+  args: readonly string[],
+  {
+    env = {},
+    onStart,
+  }: { env?: NodeJS.ProcessEnv; onStart?: (child: ReturnType<typeof spawn>) => void } = {},
+): Promise<Ended> {
+  const child = spawn(program, args, {
+    cwd: root,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: 60_000,
+    killSignal: 'SIGKILL',
+  });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    stderr += text;
+  });
+  onStart?.(child);
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (exitCode) => {
+      const isOurs = (line: string) =>
+        line !== '' && !line.startsWith('Warning: ') && !line.startsWith('    at ');
+      resolve({ exitCode, stdout, errorLines: stderr.split('\n').filter(isOurs) });
+    });
+  });
+}
+
+export function m2(args: readonly string[], options?: Parameters<typeof runToEnd>[2]): Promise<Ended> {
+  return runToEnd(process.execPath, [cli, ...args], options);
+}

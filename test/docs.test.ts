@@ -1,0 +1,159 @@
+/** The documents say what the code says: quoted code, links, quirks, kernels, error codes, section numbers. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { kernels } from '../src/kernels/index.ts';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const textOf = (path: string) => readFileSync(join(root, path), 'utf8');
+
+const documents = [
+  ...['README.md', 'weights/README.md'].filter((path) => existsSync(join(root, path))),
+  ...readdirSync(join(root, 'docs')).flatMap((name) => (name.endsWith('.md') ? [`docs/${name}`] : [])),
+];
+const sources = readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true })
+  .filter((entry) => entry.isFile() && /\.(ts|wgsl)$/.test(entry.name))
+  .map((entry) => relative(root, join(entry.parentPath, entry.name)));
+
+describe('documents', () => {
+  it('are found', () => {
+    expect(documents).toContain('docs/MODEL.md');
+    expect(documents).toContain('weights/README.md');
+    expect(sources).toContain(join('src', 'errors.ts'));
+  });
+
+  for (const document of documents) {
+    it(`${document}: code marked with its file stands in that file`, () => {
+      for (const { file, code } of quotedCode(textOf(document))) {
+        expect(existsSync(join(root, file)), `${document} quotes ${file}, which does not exist`).toBe(true);
+        expect(
+          textOf(file).includes(code),
+          `${file} does not contain what ${document} quotes:\n${code}`,
+        ).toBe(true);
+      }
+    });
+
+    it(`${document}: relative links lead to files`, () => {
+      const targets = relativeLinks(textOf(document));
+      const broken = targets.filter((target) => !existsSync(resolve(root, dirname(document), target)));
+      expect(broken).toEqual([]);
+    });
+  }
+
+  it('quote the smallest kernel: its text, its declaration, its definition', () => {
+    const quoted = quotedCode(textOf('docs/KERNELS.md')).map(({ file }) => file);
+    expect(quoted).toEqual(
+      expect.arrayContaining([
+        'src/kernels/rmsNorm.wgsl',
+        'src/kernels/rmsNorm.ts',
+        'src/kernels/reference/rmsNorm.ts',
+      ]),
+    );
+  });
+});
+
+describe('docs/MODEL.md', () => {
+  const model = textOf('docs/MODEL.md');
+
+  it('section 9 has a row for each QUIRK(name) of the code, and no other', () => {
+    const inCode = sources.flatMap((path) => matches(textOf(path), /QUIRK\(([\w-]+)\)/g));
+    const rows = matches(sectionOf(model, 9), /^\| `([\w-]+)` \|/gm);
+    expect(rows.length).toBeGreaterThan(0);
+    expect(sorted(rows)).toEqual(sorted(inCode));
+    expect(rows.length, 'a quirk has two rows').toBe(new Set(rows).size);
+  });
+
+  it('has every section that the code cites', () => {
+    const sections = matches(model, /^## (\d+)\. /gm);
+    const cited = sources.flatMap((path) =>
+      matches(textOf(path), /docs\/MODEL\.md,\s+(?:\*\s+|\/\/\s+)?section (\d+)/g).map((section) => ({
+        path,
+        section,
+      })),
+    );
+    expect(cited.length).toBeGreaterThan(0);
+    expect(cited.filter(({ section }) => !sections.includes(section))).toEqual([]);
+  });
+
+  it('section 8 has a row for each tap of the code', () => {
+    const inCode = sources.flatMap((path) => matches(textOf(path), /\.tap(?:Array)?\(\s*['`]([^'`]+)/g));
+    const names = inCode.map((name) => name.replace(/\$\{\w+\}/, '0'));
+    const rows = sectionOf(model, 8);
+    expect(names.length).toBeGreaterThan(0);
+    expect(names.filter((name) => !rows.includes(`\`${name}\``))).toEqual([]);
+  });
+});
+
+describe('docs/KERNELS.md', () => {
+  it('has a row for each kernel, and no other', () => {
+    const rows = matches(textOf('docs/KERNELS.md'), /^\| \[(\w+)\]\(/gm);
+    expect(sorted(rows)).toEqual(sorted(Object.keys(kernels)));
+  });
+});
+
+describe('docs/ERRORS.md', () => {
+  const rows = matches(textOf('docs/ERRORS.md'), /^\| `([A-Z0-9_]+)` \|/gm);
+  const errors = join('src', 'errors.ts');
+  const declared = matches(textOf(errors), /\| '([A-Z0-9_]+)'/g);
+
+  it('lists codes that exist', () => {
+    expect(rows.length).toBeGreaterThan(0);
+    expect(rows.filter((code) => !declared.includes(code))).toEqual([]);
+    expect(rows.length, 'a code has two rows').toBe(new Set(rows).size);
+  });
+
+  it('lists every code that the code throws', () => {
+    const quoted = sources
+      .filter((path) => path !== errors)
+      .flatMap((path) => matches(textOf(path), /'([A-Z0-9]+_[A-Z0-9_]+)'/g));
+    const thrown = declared.filter((code) => quoted.includes(code));
+    expect(thrown.length).toBeGreaterThan(0);
+    expect(thrown.filter((code) => !rows.includes(code))).toEqual([]);
+    expect(rows.filter((code) => !thrown.includes(code))).toEqual([]);
+  });
+
+  it('names the class of each code', () => {
+    for (const [, code, name] of textOf('docs/ERRORS.md').matchAll(/^\| `([A-Z0-9_]+)` \| (\w+) \|/gm)) {
+      expect(textOf(errors)).toContain(`export class ${name} extends M2Error`);
+      expect(classesOf(code), code).toContain(name);
+    }
+  });
+
+  /** Classes named in the comment above the code's group in errors.ts. */
+  function classesOf(code: string): string[] {
+    const before = textOf(errors).split(`| '${code}'`)[0];
+    return matches(before.slice(before.lastIndexOf('//')).split('\n')[0], /(\w+Error)/g);
+  }
+});
+
+/** Fenced blocks behind a line `<!-- from: path -->`. */
+function quotedCode(markdown: string): { file: string; code: string }[] {
+  const blocks = markdown.matchAll(/<!-- from: (\S+) -->\n```\w*\n([\s\S]*?)\n```/g);
+  const quoted = Array.from(blocks, ([, file, code]) => ({ file, code }));
+  expect(quoted.length, 'a marker without a block behind it').toBe(matches(markdown, /(<!-- from:)/g).length);
+  return quoted;
+}
+
+/** Targets of inline links, without anchors; code blocks are left out. */
+function relativeLinks(markdown: string): string[] {
+  const prose = markdown.replace(/^ *```[\s\S]*?^ *```/gm, '').replace(/`[^`\n]*`/g, '');
+  const targets = matches(prose, /\]\(([^)\s]+)\)/g);
+  return targets
+    .filter((target) => !/^([a-z]+:|#)/.test(target))
+    .map((target) => decodeURI(target.split('#')[0]));
+}
+
+function sectionOf(markdown: string, section: number): string {
+  const [, behind = ''] = markdown.split(new RegExp(`^## ${section}\\. .*$`, 'm'));
+  return behind.split(/^## /m)[0];
+}
+
+/** The first group of every match. */
+function matches(text: string, pattern: RegExp): string[] {
+  return Array.from(text.matchAll(pattern), ([, group]) => group);
+}
+
+function sorted(names: readonly string[]): string[] {
+  return [...new Set(names)].sort();
+}

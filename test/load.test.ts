@@ -1,0 +1,148 @@
+import { afterAll, describe, expect, it } from 'vitest';
+import { openGpu } from '../src/gpu/device.ts';
+import type { ByteSource, ModelFiles } from '../src/model/byteSource.ts';
+import { folderFiles } from '../src/model/checkpointFolder.node.ts';
+import { M2Reasoning } from '../src/model/m2Reasoning.ts';
+import type { LoadProgress } from '../src/model/weights.ts';
+import { checkpointFiles } from '../src/parity/runParity.node.ts';
+import { goldens } from './readTensors.ts';
+
+const tiny = folderFiles(new URL('../weights/m2-tiny', import.meta.url).pathname);
+const gpu = await openGpu();
+afterAll(() => gpu.destroy());
+
+/** The same files, with every read of weights shown to `onRead` first. */
+function watched(
+  files: ModelFiles,
+  onRead: (source: ByteSource, offset: number, bytes: number) => void,
+): ModelFiles {
+  return {
+    name: files.name,
+    async open(fileName) {
+      const source = await files.open(fileName);
+      if (source === null || !fileName.endsWith('.safetensors')) return source;
+      return {
+        ...source,
+        async readInto(offset, target) {
+          onRead(source, offset, target.byteLength);
+          await source.readInto(offset, target);
+        },
+      };
+    },
+  };
+}
+
+/** Counts buffers that were made and destroyed on this device while `work` runs. */
+async function livingBuffers(work: () => Promise<unknown>): Promise<number> {
+  const { device } = gpu;
+  const original = device.createBuffer.bind(device);
+  let living = 0;
+  device.createBuffer = (descriptor) => {
+    const buffer = original(descriptor);
+    const destroy = buffer.destroy.bind(buffer);
+    let destroyed = false;
+    buffer.destroy = () => {
+      if (!destroyed) living--;
+      destroyed = true;
+      return destroy();
+    };
+    living++;
+    return buffer;
+  };
+  try {
+    await work();
+  } finally {
+    device.createBuffer = original;
+  }
+  return living;
+}
+
+describe('loading', () => {
+  it('reads 4 MiB at a time at most, also where a tensor has 52 MB', async () => {
+    let largest = 0;
+    const files = watched(await checkpointFiles(goldens, 'seven-b-slice'), (_, __, bytes) => {
+      largest = Math.max(largest, bytes);
+    });
+    const model = await M2Reasoning.load(files, { gpu });
+    await model.destroy();
+    expect(largest).toBeLessThanOrEqual(4 * 2 ** 20);
+    expect(largest).toBeGreaterThan(2 ** 20);
+  });
+
+  it('tells its progress up to the last byte', async () => {
+    const events: LoadProgress[] = [];
+    const model = await M2Reasoning.load(tiny, { gpu, onProgress: (event) => events.push(event) });
+    await model.destroy();
+    const last = events[events.length - 1];
+    expect(last.loadedBytes).toBe(last.totalBytes);
+    expect(events.every(({ loadedBytes }, i) => i === 0 || loadedBytes > events[i - 1].loadedBytes)).toBe(
+      true,
+    );
+  });
+
+  it('keeps two-byte weights two bytes, and a tied embedding once', async () => {
+    const sizes: number[] = [];
+    const { device } = gpu;
+    const original = device.createBuffer.bind(device);
+    device.createBuffer = (descriptor) => {
+      sizes.push(descriptor.size);
+      return original(descriptor);
+    };
+    const model = await M2Reasoning.load(folderFiles(`${goldens}checkpoints/rope-1d-f16`), { gpu });
+    device.createBuffer = original;
+    const { vocabSize, hiddenSize } = model.config.llm;
+    await model.destroy();
+    expect(sizes.filter((size) => size === 2 * vocabSize * hiddenSize)).toHaveLength(1);
+    const files = 1_862_456; // model.safetensors, its header included
+    const zeroBiases = 4 * (72 + 144 + 2 * 200 + vocabSize); // f32, one for each width of a layer without bias
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(files + zeroBiases);
+  });
+
+  it('frees everything with destroy, and after a generation too', async () => {
+    const left = await livingBuffers(async () => {
+      const model = await M2Reasoning.load(tiny, { gpu });
+      await model.generate([{ role: 'user', content: 'Is there a red circle?' }], { maxNewTokens: 3 }).result;
+      await model.destroy();
+    });
+    expect(left).toBe(0);
+  });
+
+  it('that fails at any read ends in its typed error, with nothing left on the GPU', async () => {
+    for (const failAt of [1, 3, 20, 60]) {
+      let reads = 0;
+      const files = watched(tiny, (source) => {
+        if (++reads === failAt) throw Object.assign(new Error('EIO'), { source: source.name });
+      });
+      const left = await livingBuffers(async () => {
+        await expect(M2Reasoning.load(files, { gpu })).rejects.toThrow('EIO');
+      });
+      expect(left).toBe(0);
+    }
+  });
+
+  it('that is refused by a progress listener ends with its error, with nothing left on the GPU', async () => {
+    const left = await livingBuffers(async () => {
+      const onProgress = ({ loadedBytes }: LoadProgress) => {
+        if (loadedBytes > 1e6) throw new Error('stop');
+      };
+      await expect(M2Reasoning.load(tiny, { gpu, onProgress })).rejects.toThrow('stop');
+    });
+    expect(left).toBe(0);
+  });
+
+  it('on a lost device is GPU_LOST', async () => {
+    const lost = await openGpu();
+    lost.destroy();
+    await expect(lost.idle()).rejects.toMatchObject({ code: 'GPU_LOST' });
+    await expect(M2Reasoning.load(tiny, { gpu: lost })).rejects.toMatchObject({ code: 'GPU_LOST' });
+  });
+
+  it('with rows longer than a binding is GPU_LIMIT, naming the tensor', async () => {
+    const small = await openGpu({ maxBindingBytes: 256 });
+    await expect(M2Reasoning.load(tiny, { gpu: small })).rejects.toMatchObject({
+      code: 'GPU_LIMIT',
+      details: { tensor: 'vision_model.patch_embed.proj.weight' },
+    });
+    small.destroy();
+  });
+});
