@@ -20,9 +20,10 @@ export {
 // Kernels: the standard set, and what your own are made of
 export { type CheckRow, checkKernel } from './gpu/checkKernel.ts';
 export { type Comparison, compareArrays } from './gpu/compare.ts';
+export { type KernelCase, read, readWrite, weights, write } from './gpu/declaration.ts';
 // The GPU and its tensors
 export { Gpu, type OpenGpuOptions, openGpu } from './gpu/device.ts';
-export { defineKernel, type Kernel, type KernelCase, read, readWrite, weights, write } from './gpu/kernel.ts';
+export { defineKernel, type Kernel } from './gpu/kernel.ts';
 export { Pass, type TapListener } from './gpu/pass.ts';
 export { freeTensors, readTensor, type Tensor, upload, zeros } from './gpu/tensor.ts';
 export { type KernelSet, kernels } from './kernels/index.ts';

@@ -1,6 +1,7 @@
 import { type Comparison, compareArrays } from './compare.ts';
+import type { Bindings, KernelCase, ParamTypes, ReferenceArrays } from './declaration.ts';
 import type { Gpu } from './device.ts';
-import type { Bindings, Kernel, KernelCase, ParamTypes, ReferenceArrays } from './kernel.ts';
+import type { Kernel } from './kernel.ts';
 import { Pass } from './pass.ts';
 import { evaluate, type Symbols } from './shapes.ts';
 import { elementCount, freeTensors, type HostArray, readTensor, type Tensor, upload } from './tensor.ts';

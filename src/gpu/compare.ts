@@ -1,4 +1,4 @@
-import type { Tolerance } from './kernel.ts';
+import type { Tolerance } from './declaration.ts';
 
 /** How far `actual` is from `expected`; the same measure for kernels and for goldens. */
 export interface Comparison {

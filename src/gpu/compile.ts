@@ -1,6 +1,6 @@
 import { KernelError } from '../errors.ts';
+import type { Bindings, Constants, KernelDeclaration } from './declaration.ts';
 import type { Gpu } from './device.ts';
-import type { Bindings, Constants, KernelDeclaration } from './kernel.ts';
 import { parseWgsl, type WgslInterface } from './wgslInterface.ts';
 
 /** A kernel as one device runs it. */

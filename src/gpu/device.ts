@@ -73,8 +73,8 @@ export class Gpu {
   readonly pipelines = new WeakMap<object, Map<string, Promise<unknown>>>();
   readonly counters: GpuCounters = { buffers: 0, bindGroups: 0, dispatches: 0, submits: 0, readBackBytes: 0 };
   readonly #platform: GpuPlatform;
-  /** Rejects when the device is lost: race it against every wait, because some waits resolve and some never end. */
-  readonly #lost: Promise<never>;
+  /** Rejects of the waits that are under way: when the device is lost, some would resolve and some never end. */
+  readonly #waiting = new Set<(error: unknown) => void>();
   #failure: M2Error | null = null;
   #destroyed = false;
 
@@ -84,7 +84,7 @@ export class Gpu {
     this.maxBindingBytes = maxBindingBytes;
     this.readText = platform.readText;
     this.#platform = platform;
-    this.#lost = device.lost.then(({ reason, message }) => {
+    void device.lost.then(({ reason, message }) => {
       this.#failure ??= new GpuError(
         'GPU_LOST',
         `the GPU device is gone (${reason || 'unknown'}: ${message})`,
@@ -92,9 +92,8 @@ export class Gpu {
           hint: 'open a new one with openGpu() and load the model again',
         },
       );
-      throw this.#failure;
+      for (const reject of this.#waiting) reject(this.#failure);
     });
-    this.#lost.catch(() => {}); // seen by whoever waits next
     device.addEventListener('uncapturederror', ({ error }) => {
       this.#failure ??= uncapturedError(error);
     });
@@ -117,11 +116,17 @@ export class Gpu {
   /** Waits for `promise` unless the device is lost first; then reports what the device had to say. */
   async wait<T>(promise: Promise<T>): Promise<T> {
     this.assertHealthy();
-    const value = await Promise.race([promise, this.#lost]).catch((error) => {
-      throw this.#failure ?? error;
-    });
-    this.assertHealthy();
-    return value;
+    let stopWaiting: (error: unknown) => void = () => {};
+    try {
+      return await new Promise<T>((resolve, reject) => {
+        stopWaiting = reject;
+        this.#waiting.add(reject);
+        promise.then(resolve, (error) => reject(this.#failure ?? error));
+      });
+    } finally {
+      this.#waiting.delete(stopWaiting);
+      this.assertHealthy();
+    }
   }
 
   createBuffer(sizeBytes: number, usage: GPUBufferUsageFlags, label: string): GPUBuffer {

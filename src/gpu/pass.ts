@@ -1,7 +1,8 @@
 import { KernelError } from '../errors.ts';
 import { type CompiledKernel, compileKernel } from './compile.ts';
+import type { Constants, KernelDeclaration } from './declaration.ts';
 import type { Gpu } from './device.ts';
-import type { Constants, KernelDeclaration } from './kernel.ts';
+import { ParamsBlocks, packParams } from './params.ts';
 import type { Symbols } from './shapes.ts';
 import {
   freeTensors,
@@ -42,7 +43,6 @@ interface Prepared {
   readonly groups: readonly number[];
 }
 
-const UNIFORM_ALIGNMENT = 256; // minUniformBufferOffsetAlignment of every adapter
 const MAX_GROUPS = 65_535; // maxComputeWorkgroupsPerDimension of every adapter
 const WEIGHT_DTYPE_CODES = { f32: 0, bf16: 1, f16: 2 } as const; // as kernels/shared/readWeight.wgsl names them
 
@@ -219,7 +219,9 @@ export class Pass {
     const blocks = new ParamsBlocks();
     const offsets = this.#steps.map((step, index) => {
       const kernel = compiled[index];
-      return step.kind === 'copy' || kernel === null ? 0 : blocks.add(packParams(step, kernel));
+      return step.kind === 'copy' || kernel === null
+        ? 0
+        : blocks.add(packParams(step.declaration.name, kernel.wgsl, step.sizes));
     });
     this.#params = this.gpu.createBuffer(blocks.sizeBytes, 0x40 | 0x08, `${this.label} params`); // UNIFORM | COPY_DST
     this.gpu.device.queue.writeBuffer(this.#params, 0, blocks.bytes());
@@ -269,48 +271,6 @@ function foldGroups([x, y = 1, z = 1]: readonly number[]): readonly number[] {
   if (x <= MAX_GROUPS) return [x, y, z];
   const folds = Math.ceil(x / MAX_GROUPS);
   return [Math.ceil(x / folds), y * folds, z];
-}
-
-/** Fields of `struct Params` in their order, each from the sizes of the call. */
-function packParams({ declaration, sizes }: Dispatch, { wgsl }: CompiledKernel): Uint8Array {
-  const view = new DataView(new ArrayBuffer(wgsl.params.length * 4));
-  for (const [index, { name, type }] of wgsl.params.entries()) {
-    if (!(name in sizes)) {
-      throw new KernelError(
-        'KERNEL_INTERFACE',
-        `${declaration.name}: nothing gives the field ${name} of struct Params a value`,
-        { kernel: declaration.name, field: name, hint: 'declare it in params, or name a size of the shapes' },
-      );
-    }
-    if (type === 'f32') view.setFloat32(index * 4, sizes[name], true);
-    else if (type === 'i32') view.setInt32(index * 4, sizes[name], true);
-    else view.setUint32(index * 4, sizes[name], true);
-  }
-  return new Uint8Array(view.buffer);
-}
-
-/** All params of a pass in one uniform buffer; equal ones share their place. */
-class ParamsBlocks {
-  readonly #blocks: Uint8Array[] = [];
-  readonly #offsets = new Map<string, number>();
-
-  get sizeBytes(): number {
-    return Math.max(1, this.#blocks.length) * UNIFORM_ALIGNMENT;
-  }
-
-  add(block: Uint8Array): number {
-    const key = block.join();
-    const offset = this.#offsets.get(key) ?? this.#blocks.length * UNIFORM_ALIGNMENT;
-    if (!this.#offsets.has(key)) this.#blocks.push(block);
-    this.#offsets.set(key, offset);
-    return offset;
-  }
-
-  bytes(): Uint8Array<ArrayBuffer> {
-    const bytes = new Uint8Array(this.sizeBytes);
-    for (const [index, block] of this.#blocks.entries()) bytes.set(block, index * UNIFORM_ALIGNMENT);
-    return bytes;
-  }
 }
 
 function checkAliasing({ name, bindings }: KernelDeclaration, buffers: readonly GPUBuffer[]): void {

@@ -1,4 +1,5 @@
-import { defineKernel, read, readWrite } from '../gpu/kernel.ts';
+import { read, readWrite } from '../gpu/declaration.ts';
+import { defineKernel } from '../gpu/kernel.ts';
 import { addReference } from './reference/add.ts';
 import { flatGroup } from './shared/helpers.ts';
 

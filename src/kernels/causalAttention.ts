@@ -1,4 +1,5 @@
-import { assertSizeAtMost, defineKernel, read, write } from '../gpu/kernel.ts';
+import { assertSizeAtMost, read, write } from '../gpu/declaration.ts';
+import { defineKernel } from '../gpu/kernel.ts';
 import { causalAttentionReference } from './reference/causalAttention.ts';
 import { flatGroup } from './shared/helpers.ts';
 

@@ -1,4 +1,5 @@
-import { defineKernel, read, write } from '../gpu/kernel.ts';
+import { read, write } from '../gpu/declaration.ts';
+import { defineKernel } from '../gpu/kernel.ts';
 import { gatherRowsReference } from './reference/gatherRows.ts';
 import { flatGroup } from './shared/helpers.ts';
 

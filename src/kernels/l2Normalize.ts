@@ -1,4 +1,5 @@
-import { defineKernel, read, write } from '../gpu/kernel.ts';
+import { read, write } from '../gpu/declaration.ts';
+import { defineKernel } from '../gpu/kernel.ts';
 import { l2NormalizeReference } from './reference/l2Normalize.ts';
 import { flatGroup, workgroupReduce } from './shared/helpers.ts';
 

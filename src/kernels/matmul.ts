@@ -1,4 +1,5 @@
-import { defineKernel, read, weights, write } from '../gpu/kernel.ts';
+import { read, weights, write } from '../gpu/declaration.ts';
+import { defineKernel } from '../gpu/kernel.ts';
 import { matmulReference } from './reference/matmul.ts';
 import { readWeight } from './shared/helpers.ts';
 

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { compareArrays } from '../gpu/compare.ts';
-import type { Tolerance } from '../gpu/kernel.ts';
+import type { Tolerance } from '../gpu/declaration.ts';
 import { readTensor, type Tensor } from '../gpu/tensor.ts';
 import { positionTokens } from '../model/generate.ts';
 import type { M2Reasoning } from '../model/m2Reasoning.ts';

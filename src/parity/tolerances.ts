@@ -1,5 +1,5 @@
 /** How far each stage may be from its golden. The numbers are those of the goldens' README; change one only with a reason there. */
-import type { Tolerance } from '../gpu/kernel.ts';
+import type { Tolerance } from '../gpu/declaration.ts';
 
 // Float32 against a float64 run of the published code differs by 2.6e-6 of the largest value at most in vision, projector and
 // cache, and by 4.3e-6 in the decoder: eight to ten times that leaves room for another order of summation and for nothing else.

@@ -1,7 +1,8 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { checkKernel } from '../../src/gpu/checkKernel.ts';
+import { read, write } from '../../src/gpu/declaration.ts';
 import { openGpu } from '../../src/gpu/device.ts';
-import { defineKernel, read, write } from '../../src/gpu/kernel.ts';
+import { defineKernel } from '../../src/gpu/kernel.ts';
 import { Pass } from '../../src/gpu/pass.ts';
 import { freeTensors, readTensor, upload, zeros } from '../../src/gpu/tensor.ts';
 import { kernels } from '../../src/kernels/index.ts';

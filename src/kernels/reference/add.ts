@@ -1,4 +1,4 @@
-import type { ReferenceArrays } from '../../gpu/kernel.ts';
+import type { ReferenceArrays } from '../../gpu/declaration.ts';
 
 /** hidden += delta */
 export function addReference({ hidden, delta }: ReferenceArrays) {

@@ -1,4 +1,4 @@
-import type { ReferenceArrays } from '../../gpu/kernel.ts';
+import type { ReferenceArrays } from '../../gpu/declaration.ts';
 import type { Symbols } from '../../gpu/shapes.ts';
 import { attend } from './attend.ts';
 

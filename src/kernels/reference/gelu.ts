@@ -1,4 +1,4 @@
-import type { ReferenceArrays } from '../../gpu/kernel.ts';
+import type { ReferenceArrays } from '../../gpu/declaration.ts';
 
 /** out = x/2 · (1 + erf(x / √2)) */
 export function geluReference({ x }: ReferenceArrays) {

@@ -1,4 +1,4 @@
-import type { ReferenceArrays } from '../../gpu/kernel.ts';
+import type { ReferenceArrays } from '../../gpu/declaration.ts';
 import type { Symbols } from '../../gpu/shapes.ts';
 
 /** out[row, i] = silu(gateUp[row, 2·i]) · gateUp[row, 2·i + 1] */

@@ -1,4 +1,4 @@
-import type { ReferenceArrays } from '../../gpu/kernel.ts';
+import type { ReferenceArrays } from '../../gpu/declaration.ts';
 import type { Symbols } from '../../gpu/shapes.ts';
 
 /** Rotates the pair (i, i + halfDim) of every query and key head by the patch's own angle i. */

@@ -1,0 +1,48 @@
+/** The uniform `params` of kernels: packed as their `struct Params` says, all of a pass in one buffer. */
+import { KernelError } from '../errors.ts';
+import type { Symbols } from './shapes.ts';
+import type { WgslInterface } from './wgslInterface.ts';
+
+const UNIFORM_ALIGNMENT = 256; // minUniformBufferOffsetAlignment of every adapter
+
+/** Fields of `struct Params` in their order, each from the sizes of the call. */
+export function packParams(kernel: string, { params }: WgslInterface, sizes: Symbols): Uint8Array {
+  const view = new DataView(new ArrayBuffer(params.length * 4));
+  for (const [index, { name, type }] of params.entries()) {
+    if (!(name in sizes)) {
+      throw new KernelError(
+        'KERNEL_INTERFACE',
+        `${kernel}: nothing gives the field ${name} of struct Params a value`,
+        { kernel, field: name, hint: 'declare it in params, or name a size of the shapes' },
+      );
+    }
+    if (type === 'f32') view.setFloat32(index * 4, sizes[name], true);
+    else if (type === 'i32') view.setInt32(index * 4, sizes[name], true);
+    else view.setUint32(index * 4, sizes[name], true);
+  }
+  return new Uint8Array(view.buffer);
+}
+
+/** All params of a pass in one uniform buffer; equal ones share their place. */
+export class ParamsBlocks {
+  readonly #blocks: Uint8Array[] = [];
+  readonly #offsets = new Map<string, number>();
+
+  get sizeBytes(): number {
+    return Math.max(1, this.#blocks.length) * UNIFORM_ALIGNMENT;
+  }
+
+  add(block: Uint8Array): number {
+    const key = block.join();
+    const offset = this.#offsets.get(key) ?? this.#blocks.length * UNIFORM_ALIGNMENT;
+    if (!this.#offsets.has(key)) this.#blocks.push(block);
+    this.#offsets.set(key, offset);
+    return offset;
+  }
+
+  bytes(): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(this.sizeBytes);
+    for (const [index, block] of this.#blocks.entries()) bytes.set(block, index * UNIFORM_ALIGNMENT);
+    return bytes;
+  }
+}

@@ -1,0 +1,33 @@
+import { spawnSync } from 'node:child_process';
+import { describe, expect, it } from 'vitest';
+import { readJson } from './readTensors.ts';
+
+const root = new URL('..', import.meta.url).pathname;
+const [example] = readJson(`${root}weights/m2-tiny/examples/examples.json`);
+
+function run(script: string, ...args: string[]): string {
+  const { status, stdout, stderr } = spawnSync('node', [script, ...args], {
+    cwd: root,
+    encoding: 'utf8',
+    timeout: 100_000,
+  });
+  expect(status, stderr).toBe(0);
+  return stdout;
+}
+
+describe('the examples run, and say what they promise', () => {
+  it.each([
+    ['examples/01-ask-about-a-picture.js', example.reference_output],
+    ['examples/02-look-inside.js', 'logits.steps'],
+    ['examples/03-write-a-kernel.js', 'true'],
+    ['examples/04-replace-a-kernel.js', 'true'],
+  ])('%s', (script, promised) => {
+    expect(run(script)).toContain(promised);
+  });
+});
+
+it('the benchmark runs on both shapes', () => {
+  expect(run('bench/bench.js', '--runs', '1', '--decode', '3')).toMatch(/decode +[\d.]+ tokens\/s/);
+  const half = ['--shape', '0.5b', '--layers', '1', '--runs', '1', '--decode', '3', '--prefill', '4'];
+  expect(run('bench/bench.js', ...half)).toMatch(/dispatches +\d+.* per token/);
+});
