@@ -118,6 +118,16 @@ describe('generation ends', () => {
     });
   });
 
+  it('at a stop string, which is not shown, not even its beginning', async () => {
+    const stream = model.generate(messagesOf(examples[0]), { stop: ['</answer>', 'Middle: pur'] });
+    let streamed = '';
+    for await (const piece of stream) streamed += piece;
+    const { text, finishReason } = await stream.result;
+    expect(finishReason).toBe('stop');
+    expect(text).toBe(examples[0].reference_output.split('Middle: pur')[0]);
+    expect(streamed).toBe(text);
+  });
+
   it('when the signal aborts, before and in mid-answer, and frees everything', async () => {
     const aborted = model.generate(question, { signal: AbortSignal.abort() });
     await expect(aborted.result).rejects.toMatchObject({ name: 'GenerationError', code: 'GEN_ABORTED' });

@@ -28,6 +28,8 @@ to stderr. Without a question, the bundled model is asked its first example.
   --prompt-template NAME    reference (default): the published prompt
                             jinja: the tokenizer's own template
   --max-new-tokens N        default 1024
+  --beams N                 beam search with N beams; default 1: greedy. The reference's default is 5
+  --stop TEXT               ends the answer where this text begins; may be given several times
   --quirks NAME             reference (default): several images laid out as by the published code
                             fixed: each image in its place
   --json                    one JSON object at the end instead of streamed text
@@ -40,6 +42,8 @@ const FLAGS = {
   system: { type: 'string' },
   'prompt-template': { type: 'string' },
   'max-new-tokens': { type: 'string' },
+  beams: { type: 'string' },
+  stop: { type: 'string', multiple: true },
   quirks: { type: 'string' },
   json: { type: 'boolean' },
   quiet: { type: 'boolean' },
@@ -59,6 +63,8 @@ async function run(args: readonly string[], signal: AbortSignal): Promise<number
     promptTemplate: oneOf('--prompt-template', values['prompt-template'], ['reference', 'jinja']),
     quirks: oneOf('--quirks', values.quirks, ['reference', 'fixed']),
     maxNewTokens: positiveInteger('--max-new-tokens', values['max-new-tokens']),
+    numBeams: positiveInteger('--beams', values.beams),
+    stop: values.stop,
     signal,
   };
   const folder = nonEmptyPath('--model', values.model) ?? BUNDLED_MODEL;
@@ -147,7 +153,7 @@ function summarise({ timings, finishReason, warnings }: GenerationResult, progre
   for (const warning of warnings) progress.line(`warning: ${warning}`);
   progress.line(`prompt: ${promptTokens} tokens in ${seconds(prepareMs + prefillMs)}`);
   const rate = newTokens > 1 ? `, ${((1000 * (newTokens - 1)) / decodeMs).toFixed(1)} tokens/s` : '';
-  const end = finishReason === 'eos' ? '' : '; cut off by --max-new-tokens or the context';
+  const end = finishReason !== 'length' ? '' : '; cut off by --max-new-tokens or the context';
   progress.line(`answer: ${newTokens} tokens in ${seconds(decodeMs)}${rate}${end}`);
 }
 

@@ -7,11 +7,13 @@ import { gatherRows } from './gatherRows.ts';
 import { gelu } from './gelu.ts';
 import { gemv } from './gemv.ts';
 import { l2Normalize } from './l2Normalize.ts';
+import { logSoftmax } from './logSoftmax.ts';
 import { matmul } from './matmul.ts';
 import { mRope } from './mRope.ts';
 import { rmsNorm } from './rmsNorm.ts';
 import { scatterRows } from './scatterRows.ts';
 import { siluGate } from './siluGate.ts';
+import { topK } from './topK.ts';
 import { visionAttention } from './visionAttention.ts';
 import { visionRope } from './visionRope.ts';
 import { writeKv } from './writeKv.ts';
@@ -27,11 +29,13 @@ export const kernels = {
   gelu,
   gemv,
   l2Normalize,
+  logSoftmax,
   matmul,
   mRope,
   rmsNorm,
   scatterRows,
   siluGate,
+  topK,
   visionAttention,
   visionRope,
   writeKv,

@@ -1,12 +1,14 @@
-/** Greedy generation: the prompt once, then token by token until the end token, a limit, or an abort. */
+/** Generation: the prompt once, then token by token (or beam by beam) until the end token, a stop string, a limit, or an abort. */
 import { GenerationError, InputError } from '../errors.ts';
 import type { Message } from '../processor/messages.ts';
 import type { PrepareOptions, Processor } from '../processor/processor.ts';
 import { TokenStream } from '../processor/tokenStream.ts';
 import { type ParsedAnswer, parseAnswer } from './answer.ts';
+import { beamSearch } from './beamSearch.ts';
 import { type PushText, throwIfAborted } from './generationStream.ts';
 import { positionsFor } from './positions.ts';
-import { type ModelParts, Sequence } from './sequence.ts';
+import { type ModelParts, Sequence, type SequenceOptions } from './sequence.ts';
+import { StopStrings } from './stopStrings.ts';
 
 export interface GenerateOptions extends PrepareOptions {
   /** Default 1024, as the reference's `generate`. */
@@ -15,6 +17,14 @@ export interface GenerateOptions extends PrepareOptions {
   readonly context?: number;
   /** The end token, or several. Default: `llm_config.eos_token_id`. */
   readonly eosTokenId?: number | readonly number[];
+  /** Beams of a beam search; default 1: greedy. The reference's own default is 5. Nothing is streamed before the answer is found. */
+  readonly numBeams?: number;
+  /** Score of a beam's answer: its log-probability / length ^ lengthPenalty. Default 1. */
+  readonly lengthPenalty?: number;
+  /** Ends a beam search as soon as there are `numBeams` answers. Default false: as soon as none can get better. */
+  readonly earlyStopping?: boolean;
+  /** Ends the answer where one of these begins; they may cross the borders of tokens, and are not shown. */
+  readonly stop?: readonly string[];
   /** Which frequencies turn with which axis under video_rope; see docs/MODEL.md, section 6. */
   readonly videoRope?: 'sections' | 'swapped';
   readonly onProgress?: (progress: GenerateProgress) => void;
@@ -29,8 +39,8 @@ export interface GenerateProgress {
 export interface GenerationResult extends ParsedAnswer {
   /** The whole answer, special tokens included, as the published code decodes it. */
   readonly text: string;
-  /** 'eos': the end token came; 'length': maxNewTokens or the context was reached; 'left': the reader left the stream. */
-  readonly finishReason: 'eos' | 'length' | 'left';
+  /** 'eos': the end token came; 'stop': a stop string came; 'length': maxNewTokens or the context was reached; 'left': the reader left the stream. */
+  readonly finishReason: 'eos' | 'stop' | 'length' | 'left';
   /** The new tokens, the end token included. */
   readonly tokens: readonly number[];
   readonly timings: GenerationTimings;
@@ -48,8 +58,8 @@ export interface GenerationTimings {
   readonly decodeMs: number;
 }
 
-/** Runs one generation; see `M2Reasoning.generate`. Follows: modeling_bailing_qwen2_5.py, generate (num_beams 1, do_sample false) */
-export async function generateGreedily(
+/** Runs one generation; see `M2Reasoning.generate`. Follows: modeling_bailing_qwen2_5.py, generate (do_sample false) */
+export async function generate(
   model: ModelParts & { readonly processor: Processor },
   messages: readonly Message[],
   options: GenerateOptions,
@@ -59,7 +69,11 @@ export async function generateGreedily(
   const { config, processor } = model;
   const { maxNewTokens = 1024, quirks = 'reference', signal, onProgress, videoRope } = options;
   const endTokens = [options.eosTokenId ?? config.llm.eosTokenId].flat();
+  const { numBeams = 1, lengthPenalty = 1, earlyStopping = false } = options;
+  const beams = { numBeams, lengthPenalty, earlyStopping, endTokens };
+  const stops = new StopStrings(options.stop ?? []);
   assertPositiveInteger('maxNewTokens', maxNewTokens);
+  assertPositiveInteger('numBeams', numBeams);
   throwIfAborted(signal);
 
   const startedAt = performance.now();
@@ -81,44 +95,49 @@ export async function generateGreedily(
   const progress = { promptTokens: inputIds.length };
   onProgress?.({ stage: 'prepared', tokensDone: 0, ...progress });
 
+  let prefilledAt = preparedAt;
+  const onPrefilled = () => {
+    prefilledAt = performance.now();
+  };
+  const sequence = { context, positions, videoRope };
+  const prefill = (running: Sequence) =>
+    running.prefill(inputIds, images, {
+      signal,
+      onProgress: (tokensDone) => onProgress?.({ stage: 'prefill', tokensDone, ...progress }),
+    });
+  const source =
+    numBeams > 1
+      ? beamTokens(model, { inputIds, images, quirks }, sequence, {
+          ...beams,
+          maxNewTokens: room,
+          signal,
+          onPrefilled,
+        })
+      : greedyTokens(model, sequence, prefill, onPrefilled);
+
   const tokens: number[] = [];
-  const texts = new TokenStream(processor.tokenizer);
+  const decoded = new TokenStream(processor.tokenizer);
   let text = '';
   const show = (piece: string) => {
     text += piece;
     push(piece);
   };
-  let prefilledAt = preparedAt;
   let finishReason: GenerationResult['finishReason'] = 'length';
-  const sequence = new Sequence(model, { context, positions, videoRope });
   try {
-    while (tokens.length < room) {
-      throwIfAborted(signal);
-      if (left.aborted) {
-        finishReason = 'left';
-        break;
-      }
-      const token =
-        tokens.length > 0
-          ? await sequence.decode()
-          : await sequence.prefill(inputIds, images, {
-              signal,
-              onProgress: (tokensDone) => onProgress?.({ stage: 'prefill', tokensDone, ...progress }),
-            });
-      if (tokens.length === 0) prefilledAt = performance.now();
+    for await (const token of source) {
       tokens.push(token);
-      show(texts.push(token));
-      if (endTokens.includes(token)) {
-        finishReason = 'eos';
-        break;
-      }
+      const { text: shown, stopped } = stops.push(decoded.push(token));
+      show(shown);
+      throwIfAborted(signal);
+      if (stopped) finishReason = 'stop';
+      else if (endTokens.includes(token)) finishReason = 'eos';
+      else if (left.aborted) finishReason = 'left';
+      if (finishReason !== 'length' || tokens.length === room) break;
     }
-    show(texts.end());
+    if (finishReason !== 'stop') show(stops.push(decoded.end()).text + stops.end());
   } catch (error) {
     throwIfAborted(signal); // prefill throws the signal's own reason
     throw error;
-  } finally {
-    await sequence.destroy();
   }
   const timings = {
     promptTokens: inputIds.length,
@@ -128,6 +147,31 @@ export async function generateGreedily(
     decodeMs: performance.now() - prefilledAt,
   };
   return { text, ...parseAnswer(text), finishReason, tokens, timings, warnings };
+}
+
+/** One token after the other, as long as somebody asks. */
+async function* greedyTokens(
+  model: ModelParts,
+  options: SequenceOptions,
+  prefill: (sequence: Sequence) => Promise<number>,
+  onPrefilled: () => void,
+): AsyncGenerator<number, void, undefined> {
+  const sequence = new Sequence(model, options);
+  try {
+    const first = await prefill(sequence);
+    onPrefilled();
+    yield first;
+    while (true) yield await sequence.decode();
+  } finally {
+    await sequence.destroy();
+  }
+}
+
+/** The tokens of the best answer, once it is found: nothing of it is certain before. */
+async function* beamTokens(
+  ...search: Parameters<typeof beamSearch>
+): AsyncGenerator<number, void, undefined> {
+  yield* (await beamSearch(...search)).tokens;
 }
 
 /** The ids and sizes that positions are recognised by. */

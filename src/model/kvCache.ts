@@ -1,6 +1,6 @@
 /** What one sequence keeps on the GPU between steps: keys and values of every layer, and where its tokens stand. */
 import type { Gpu } from '../gpu/device.ts';
-import { freeTensors, type Tensor, upload, writePiece, zeros } from '../gpu/tensor.ts';
+import { type CopyRange, freeTensors, type Tensor, upload, writePiece, zeros } from '../gpu/tensor.ts';
 import type { LlmConfig } from './config.ts';
 import type { Positions } from './positions.ts';
 import { axisOfFrequency, llmRotaryTable, type RotaryTable } from './rotaryTables.ts';
@@ -71,6 +71,18 @@ export class KvCache {
   /** Sets the cache index that the next pass begins at. */
   setStart(index: number): void {
     writePiece(this.gpu, this.start.pieces[0], 0, new Uint8Array(Uint32Array.of(index).buffer));
+  }
+
+  /** The copies that bring the first `tokens` positions of this cache into another of the same context. */
+  *copiesTo(other: KvCache, tokens: number): Generator<CopyRange> {
+    for (const [layer, { k, v }] of this.layers.entries()) {
+      const [kvHeads, context, headDim] = k.shape;
+      for (let head = 0; head < kvHeads; head++) {
+        const range = { byteOffset: 4 * head * context * headDim, bytes: 4 * tokens * headDim };
+        yield { from: k, to: other.layers[layer].k, ...range };
+        yield { from: v, to: other.layers[layer].v, ...range };
+      }
+    }
   }
 
   async destroy(): Promise<void> {

@@ -15,7 +15,7 @@ import { Tokenizer } from '../processor/tokenizer.ts';
 import { type ModelFiles, readAll } from './byteSource.ts';
 import { Checkpoint } from './checkpoint.ts';
 import { assertProcessorFits, type ModelConfig, readModelConfig } from './config.ts';
-import { type GenerateOptions, type GenerationResult, generateGreedily } from './generate.ts';
+import { type GenerateOptions, type GenerationResult, generate } from './generate.ts';
 import { GenerationStream } from './generationStream.ts';
 import type { Positions } from './positions.ts';
 import { type ModelParts, Sequence } from './sequence.ts';
@@ -102,7 +102,7 @@ export class M2Reasoning {
   }
 
   /**
-   * Answers a conversation greedily.
+   * Answers a conversation, greedily or by beam search.
    *
    * @returns text as it comes (`for await`), and `result` with the whole answer and its parts
    * @throws (from the stream) InputError, ImageError, PromptError: the messages; GenerationError GEN_RANGE, GEN_ABORTED,
@@ -111,7 +111,7 @@ export class M2Reasoning {
   generate(messages: readonly Message[], options: GenerateOptions = {}): GenerationStream<GenerationResult> {
     return new GenerationStream(async (push, left) => {
       this.#assertAlive();
-      return generateGreedily({ ...this.#parts, processor: this.processor }, messages, options, push, left);
+      return generate({ ...this.#parts, processor: this.processor }, messages, options, push, left);
     });
   }
 

@@ -8,10 +8,9 @@ import type { KernelSet } from '../kernels/index.ts';
 import type { PreprocessedImage } from '../processor/patches.ts';
 import type { ModelConfig } from './config.ts';
 import { decoderLayers, embedTokens, tokenLogits } from './decoder.ts';
+import { embedPrompt } from './embedPrompt.ts';
 import { KvCache } from './kvCache.ts';
 import type { Positions } from './positions.ts';
-import { projectFeatures } from './projector.ts';
-import { freeVisionLayout, uploadVisionLayout, visionTower } from './vision.ts';
 import type { ModelWeights } from './weights.ts';
 
 const PREFILL_CHUNK = 512;
@@ -24,11 +23,16 @@ export interface ModelParts {
   readonly weights: ModelWeights;
 }
 
+/** Records how the next token follows from `logits` [1, vocabSize]: writes its id into `token` [1] u32. */
+export type ChooseToken = (pass: Pass, logits: Tensor, token: Tensor) => void;
+
 export interface SequenceOptions {
   /** Tokens that the cache has room for. */
   readonly context: number;
   readonly positions: Positions;
   readonly videoRope?: 'sections' | 'swapped';
+  /** Default: the token with the largest logit. */
+  readonly choose?: ChooseToken;
   readonly tap?: TapListener;
   /**
    * Tokens of the prompt that go through the decoder in one submit: bounds scratch memory and the time of a submit.
@@ -41,15 +45,18 @@ export interface PrefillOptions {
   readonly signal?: AbortSignal;
   /** Called after each part of the prompt with the tokens done so far. */
   readonly onProgress?: (tokensDone: number) => void;
+  /** See `embedPrompt`. */
+  readonly featureOrder?: Uint32Array;
 }
 
 export class Sequence {
+  readonly cache: KvCache;
+  /** [1] u32: the token that was chosen last; the next step's embedding reads it. */
+  readonly token: Tensor;
   readonly #model: ModelParts;
-  readonly #cache: KvCache;
   readonly #tap: TapListener | undefined;
   readonly #prefillChunkSize: number;
-  /** [1] u32: the token that was chosen last; argmax writes it, the next step's embedding reads it. */
-  readonly #token: Tensor;
+  readonly #choose: ChooseToken;
   /** [1] u32: 0, the row that a decode step takes its logits from. */
   readonly #onlyRow: Tensor;
   #decode: { readonly pass: Pass; readonly chosen: ReadBack } | null = null;
@@ -69,9 +76,11 @@ export class Sequence {
     }
     this.#model = model;
     this.#tap = options.tap;
+    this.#choose =
+      options.choose ?? ((pass, logits, token) => void model.kernels.argmax(pass, { logits, out: token }));
     this.#prefillChunkSize = options.prefillChunk ?? (options.tap ? Infinity : PREFILL_CHUNK);
-    this.#cache = new KvCache(model.gpu, model.config.llm, context, positions, videoRope);
-    this.#token = zeros(model.gpu, 'u32', [1], 'token');
+    this.cache = new KvCache(model.gpu, model.config.llm, context, positions, videoRope);
+    this.token = zeros(model.gpu, 'u32', [1], 'token');
     this.#onlyRow = zeros(model.gpu, 'u32', [1], 'only row');
   }
 
@@ -85,31 +94,24 @@ export class Sequence {
   async prefill(
     inputIds: readonly number[],
     images: readonly PreprocessedImage[],
-    { signal, onProgress }: PrefillOptions = {},
+    { signal, onProgress, featureOrder }: PrefillOptions = {},
   ): Promise<number> {
     const { gpu } = this.#model;
-    const embedPass = new Pass(gpu, 'embed', this.#tap);
-    const inputs = uploadInputs(this.#model, inputIds, images);
+    await this.#tapRotary(inputIds.length);
+    const prompt = await embedPrompt(this.#model, inputIds, images, { tap: this.#tap, featureOrder });
     try {
-      this.#tapRotary(embedPass, inputIds.length);
-      const embeds = this.#embedPrompt(embedPass, inputs); // [tokens, hiddenSize]
-      await embedPass.submit();
-      await gpu.idle();
-
       const tokens = inputIds.length;
       for (let start = 0; start < tokens; start += this.#prefillChunkSize) {
         signal?.throwIfAborted();
         const end = Math.min(start + this.#prefillChunkSize, tokens);
-        await this.#prefillChunk(embeds, start, end);
+        await this.#prefillChunk(prompt.embeds, start, end);
         onProgress?.(end);
       }
       this.#length = tokens;
-      const [chosen] = (await readTensor(gpu, this.#token)) as Uint32Array;
+      const [chosen] = (await readTensor(gpu, this.token)) as Uint32Array;
       return this.#checkToken(chosen, 'prefill');
     } finally {
-      await embedPass.destroy();
-      await freeTensors(gpu, inputs.tensors);
-      if (inputs.layout) await freeVisionLayout(gpu, inputs.layout);
+      await prompt.free();
     }
   }
 
@@ -120,7 +122,7 @@ export class Sequence {
    */
   async decode(): Promise<number> {
     this.#decode ??= this.#recordDecode();
-    this.#cache.setStart(this.#length);
+    this.cache.setStart(this.#length);
     await this.#decode.pass.submit();
     const [chosen] = await this.#decode.chosen.read();
     this.#length++;
@@ -129,22 +131,8 @@ export class Sequence {
 
   async destroy(): Promise<void> {
     await this.#decode?.pass.destroy();
-    await this.#cache.destroy();
-    await freeTensors(this.#model.gpu, [this.#token, this.#onlyRow]);
-  }
-
-  /** Vision tower, projector, embedding and scatter: [tokens, hiddenSize]. */
-  #embedPrompt(pass: Pass, { ids, image, layout }: ReturnType<typeof uploadInputs>): Tensor {
-    const { kernels, weights, config } = this.#model;
-    if (image === null || layout === null) return embedTokens(pass, kernels, weights.decoder, ids, null);
-
-    const { pixelValues, imageTokens } = image;
-    pass.tap('pixel_values', pixelValues);
-    const imageEmbeds = pass.scope(() => {
-      const features = visionTower(pass, kernels, weights.vision, config.vision, pixelValues, layout); // [merged, outHiddenSize]
-      return projectFeatures(pass, kernels, weights.projector, features); // [merged, hiddenSize]
-    });
-    return embedTokens(pass, kernels, weights.decoder, ids, { imageEmbeds, imageTokens });
+    await this.cache.destroy();
+    await freeTensors(this.#model.gpu, [this.token, this.#onlyRow]);
   }
 
   /** Tokens start … end - 1 of the prompt; the last of all is the one that an answer token is chosen from. */
@@ -161,12 +149,12 @@ export class Sequence {
     const lastRow = upload(gpu, Uint32Array.of(tokens - 1), [1], 'last row');
     try {
       const hidden = kernels.gatherRows(pass, { x: embeds, index: rows }); // [tokens, hiddenSize]
-      decoderLayers(pass, kernels, weights.decoder, config.llm, hidden, this.#cache);
+      decoderLayers(pass, kernels, weights.decoder, config.llm, hidden, this.cache);
       if (end === embeds.shape[0]) {
         const logits = tokenLogits(pass, kernels, weights.decoder, config.llm, hidden, lastRow); // [1, vocabSize]
-        kernels.argmax(pass, { logits, out: this.#token });
+        this.#choose(pass, logits, this.token);
       }
-      this.#cache.setStart(start);
+      this.cache.setStart(start);
       await pass.submit();
       await gpu.idle();
     } finally {
@@ -175,20 +163,26 @@ export class Sequence {
     }
   }
 
-  #recordDecode() {
-    const { gpu, kernels, weights, config } = this.#model;
-    const pass = new Pass(gpu, 'decode', this.#tap);
-    const hidden = embedTokens(pass, kernels, weights.decoder, this.#token, null); // [1, hiddenSize]
-    decoderLayers(pass, kernels, weights.decoder, config.llm, hidden, this.#cache);
+  /** Records one step into `pass`: embeds the token chosen last, runs all layers at `cache.start`, chooses the next token. */
+  recordStep(pass: Pass): void {
+    const { kernels, weights, config } = this.#model;
+    const hidden = embedTokens(pass, kernels, weights.decoder, this.token, null); // [1, hiddenSize]
+    decoderLayers(pass, kernels, weights.decoder, config.llm, hidden, this.cache);
     const logits = tokenLogits(pass, kernels, weights.decoder, config.llm, hidden, this.#onlyRow); // [1, vocabSize]
-    kernels.argmax(pass, { logits, out: this.#token });
-    return { pass, chosen: pass.readBack(this.#token) };
+    this.#choose(pass, logits, this.token);
+  }
+
+  #recordDecode() {
+    const pass = new Pass(this.#model.gpu, 'decode', this.#tap);
+    this.recordStep(pass);
+    return { pass, chosen: pass.readBack(this.token) };
   }
 
   /** The prompt's cosines and sines on each axis, as the published code makes them: [3, tokens, headDim / 2]. */
-  #tapRotary(pass: Pass, tokens: number): void {
+  async #tapRotary(tokens: number): Promise<void> {
+    if (!this.#tap) return;
     const { headDim, rope } = this.#model.config.llm;
-    const { table, positionIds, context } = this.#cache;
+    const { table, positionIds, context } = this.cache;
     const axes = rope === 'none' ? 1 : 3;
     const shape = axes === 1 ? [tokens, headDim / 2] : [axes, tokens, headDim / 2];
     const rowsOf = (values: Float32Array) => {
@@ -201,8 +195,11 @@ export class Sequence {
       }
       return rows;
     };
+    const pass = new Pass(this.#model.gpu, 'rotary', this.#tap);
     pass.tapArray('llm.rotary_cos', () => rowsOf(table.cos), shape);
     pass.tapArray('llm.rotary_sin', () => rowsOf(table.sin), shape);
+    await pass.submit();
+    await pass.destroy();
   }
 
   #checkToken(token: number, step: string): number {
@@ -211,33 +208,4 @@ export class Sequence {
       hint: 'check the weights with verifyWeights(); a kernel of your own may produce NaN',
     });
   }
-}
-
-/** Ids, patches and layout on the GPU. `tensors` and `layout` are the caller's to free. */
-function uploadInputs(
-  { gpu, config }: ModelParts,
-  inputIds: readonly number[],
-  images: readonly PreprocessedImage[],
-) {
-  const ids = upload(gpu, Uint32Array.from(inputIds), [inputIds.length], 'input ids');
-  if (images.length === 0) return { tensors: [ids], ids, image: null, layout: null };
-
-  const pixels = concatenate(images.map(({ pixelValues }) => pixelValues));
-  const gridThws = images.map(({ gridThw }) => gridThw);
-  const patches = gridThws.reduce((sum, [t, h, w]) => sum + t * h * w, 0);
-  const pixelValues = upload(gpu, pixels, [patches, pixels.length / patches], 'pixel_values');
-  const places = inputIds.flatMap((id, index) => (id === config.llm.imagePatchToken ? [index] : []));
-  const imageTokens = upload(gpu, Uint32Array.from(places), [places.length], 'image tokens');
-  const layout = uploadVisionLayout(gpu, config.vision, gridThws);
-  return { tensors: [ids, pixelValues, imageTokens], ids, image: { pixelValues, imageTokens }, layout };
-}
-
-function concatenate(arrays: readonly Float32Array[]): Float32Array {
-  const joined = new Float32Array(arrays.reduce((sum, { length }) => sum + length, 0));
-  let offset = 0;
-  for (const array of arrays) {
-    joined.set(array, offset);
-    offset += array.length;
-  }
-  return joined;
 }

@@ -1,6 +1,7 @@
 /** Where a message's picture comes from: a file, a data URL, bytes, or pixels. */
 
 import { ImageError, InputError } from '../errors.ts';
+import { applyOrientation, exifOrientation } from './exif.ts';
 import { checkRgbImage, decodeImage, defaultImageLimits, type ImageLimits, type RgbImage } from './image.ts';
 
 /**
@@ -12,11 +13,17 @@ export type ImageSource = string | Uint8Array | RgbImage;
 /** A picture and what error messages call it. */
 export type LoadedImage = RgbImage & { readonly name: string };
 
+export interface LoadImageOptions {
+  /** Parts of `defaultImageLimits` to replace. */
+  readonly limits?: Partial<ImageLimits>;
+  /** Whether a JPEG's pixels stay as they are stored (default, as the reference) or are turned upright. */
+  readonly exifOrientation?: 'ignore' | 'apply';
+}
+
 /**
  * Fetches and decodes the picture of one message part.
  *
  * @param field argument path for messages, e.g. `messages[0].content[1].image`
- * @param limits parts of `defaultImageLimits` to replace
  * @returns RGB, [height, width, 3] uint8
  * @throws InputError INPUT_TYPE, INPUT_LENGTH (see `checkRgbImage`)
  * @throws ImageError IMAGE_NOT_FOUND (no such file, no regular file, not readable), IMAGE_DATA_URL (no
@@ -27,17 +34,17 @@ export type LoadedImage = RgbImage & { readonly name: string };
 export async function loadImage(
   source: ImageSource,
   field: string,
-  limits: Partial<ImageLimits> = {},
+  options: LoadImageOptions = {},
 ): Promise<LoadedImage> {
   if (typeof source !== 'string') {
     const image =
-      source instanceof Uint8Array ? await decodeImage(source, field, limits) : checkRgbImage(source, field);
+      source instanceof Uint8Array ? await decode(source, field, options) : checkRgbImage(source, field);
     return { ...image, name: field };
   }
-  const { maxBytes } = { ...defaultImageLimits, ...limits };
+  const { maxBytes } = { ...defaultImageLimits, ...options.limits };
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(source)?.[1].toLowerCase();
   if (/^data:/i.test(source)) {
-    return { ...(await decodeImage(decodeDataUrl(source, field, maxBytes), field, limits)), name: field };
+    return { ...(await decode(decodeDataUrl(source, field, maxBytes), field, options)), name: field };
   }
   if (scheme !== undefined && scheme !== 'file') {
     const hint = 'download it and pass the path or the bytes';
@@ -48,7 +55,12 @@ export async function loadImage(
   if (source === '') throw new InputError('INPUT_EMPTY', `${field}: the path is empty`, { field });
   const name = `${field} (${source})`;
   const { readImageFile } = await importFileReader(name);
-  return { ...(await decodeImage(await readImageFile(source, name, maxBytes), name, limits)), name };
+  return { ...(await decode(await readImageFile(source, name, maxBytes), name, options)), name };
+}
+
+async function decode(bytes: Uint8Array, name: string, options: LoadImageOptions): Promise<RgbImage> {
+  const image = await decodeImage(bytes, name, options.limits);
+  return options.exifOrientation === 'apply' ? applyOrientation(image, exifOrientation(bytes)) : image;
 }
 
 /** Only when a path is given, so that a page never asks for Node's modules. */

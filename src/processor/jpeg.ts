@@ -10,7 +10,8 @@ import type { ImageLimits, RgbImage } from './rgbImage.ts';
 const MAX_MEMORY_MB = 1024;
 
 /**
- * Decodes a baseline or progressive JPEG: grey, YCbCr, RGB, CMYK or YCCK. EXIF orientation is ignored.
+ * Decodes a baseline or progressive JPEG: grey, YCbCr, RGB, CMYK or YCCK. EXIF orientation is ignored
+ * here; `exif.ts` reads it.
  *
  * @param bytes a file that starts with JPEG's SOI
  * @param name what error messages call the picture

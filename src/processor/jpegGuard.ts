@@ -11,8 +11,8 @@ import { checkImageSize, type ImageLimits } from './rgbImage.ts';
 const TEM = 0x01;
 const DHT = 0xc4;
 const SOI = 0xd8;
-const EOI = 0xd9;
-const SOS = 0xda;
+export const EOI = 0xd9;
+export const SOS = 0xda;
 const DQT = 0xdb;
 const DRI = 0xdd;
 const APP0 = 0xe0;
@@ -137,7 +137,7 @@ export function checkJpeg(bytes: Uint8Array, name: string, limits: ImageLimits):
  * The next 0xff that starts a marker segment, from `offset` on, or the end. Steps over entropy-coded data
  * (where ff 00 is a byte and ff d0 to ff d7 are restarts), fill bytes and stray bytes.
  */
-function nextMarker(bytes: Uint8Array, offset: number): number {
+export function nextMarker(bytes: Uint8Array, offset: number): number {
   for (let i = offset; i + 1 < bytes.length; i++) {
     if (bytes[i] !== 0xff) continue;
     const code = bytes[i + 1];

@@ -17,6 +17,8 @@ export interface ImagePart {
   /** Size to resize to, in pixels, rounded to multiples of 28. */
   resizedHeight?: number;
   resizedWidth?: number;
+  /** Whether a JPEG is turned as its EXIF says, before it is resized. Default 'ignore', as the reference. */
+  exifOrientation?: 'ignore' | 'apply';
 }
 
 export type Part = TextPart | ImagePart;
@@ -37,8 +39,8 @@ export const messageLimits = {
   run: 65_536,
 } as const;
 
-/** As the published code spells the options, and as they are called here. Either may be used. */
-const imageOptions = [
+/** As the published code spells the options of size, and as they are called here. Either may be used. */
+const sizeOptions = [
   ['min_pixels', 'minPixels'],
   ['max_pixels', 'maxPixels'],
   ['resized_height', 'resizedHeight'],
@@ -52,8 +54,9 @@ const imageOptions = [
  * @param messages should be `Message[]`; `details.field` of an error says where it is not, e.g. `messages[2].content[0]`
  * @returns the conversation, image data not copied
  * @throws InputError INPUT_TYPE (a value of another type), INPUT_EMPTY (no messages, an empty image list or path),
- *   INPUT_ROLE, INPUT_PART_UNKNOWN, INPUT_RANGE (an image option that is no positive whole number),
- *   INPUT_TOO_LONG (over 256 messages, 1 M characters in all, 64 K without a break), INPUT_TOO_MANY_IMAGES (over 32)
+ *   INPUT_ROLE, INPUT_PART_UNKNOWN, INPUT_RANGE (a size that is no positive whole number, another
+ *   `exifOrientation` than 'ignore' and 'apply'), INPUT_TOO_LONG (over 256 messages, 1 M characters in all, 64 K
+ *   without a break), INPUT_TOO_MANY_IMAGES (over 32)
  */
 export function checkMessages(messages: unknown): Message[] {
   if (!Array.isArray(messages))
@@ -120,7 +123,8 @@ export function imagesOf(messages: readonly Message[]): PlacedImage[] {
       }
       for (const [k, source] of part.image.entries()) {
         // QUIRK(list-options): the size options of a part do not reach the pictures of its list.
-        images.push({ part: { type: 'image', image: source }, source, field: `${field}[${k}]` });
+        const single: ImagePart = { type: 'image', image: source, exifOrientation: part.exifOrientation };
+        images.push({ part: single, source, field: `${field}[${k}]` });
       }
     }
   }
@@ -170,12 +174,15 @@ function checkPart(part: unknown, field: string): Part {
     throw inputError('INPUT_PART_UNKNOWN', field, what);
   }
   const checked: ImagePart = { type: 'image', image: checkImage(part.image, `${field}.image`) };
-  for (const [published, name] of imageOptions) {
+  for (const [published, name] of sizeOptions) {
     const spelling = part[name] === undefined ? published : name;
     const value = part[spelling];
     if (value === undefined || value === null) continue;
     checked[name] = checkPixels(value, `${field}.${spelling}`);
   }
+  const spelling = part.exifOrientation === undefined ? 'exif_orientation' : 'exifOrientation';
+  const value = part[spelling] ?? undefined;
+  if (value !== undefined) checked.exifOrientation = checkExif(value, `${field}.${spelling}`);
   return checked;
 }
 
@@ -205,6 +212,11 @@ function checkPixels(value: unknown, field: string): number {
     throw inputError('INPUT_TYPE', field, `expected a number, got ${kindOf(value)}`);
   if (Number.isSafeInteger(value) && value >= 1) return value;
   throw inputError('INPUT_RANGE', field, `expected a positive whole number, got ${value}`);
+}
+
+function checkExif(value: unknown, field: string): ImagePart['exifOrientation'] {
+  if (value === 'ignore' || value === 'apply') return value;
+  throw inputError('INPUT_RANGE', field, `expected 'ignore' or 'apply', got ${kindOf(value)}`);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -55,7 +55,7 @@ export class Processor {
     const images: PreprocessedImage[] = [];
     for (const { part, source, field } of imagesOf(messages)) {
       signal?.throwIfAborted();
-      const image = await loadImage(source, field);
+      const image = await loadImage(source, field, { exifOrientation: part.exifOrientation });
       images.push(preprocessImage(image, part, this.imageConfig, image.name));
     }
 

@@ -54,10 +54,12 @@ describe('files', () => {
   test('a device', () => expectRefused('/dev/zero', 'IMAGE_NOT_FOUND'));
   test('empty', () => expectRefused(join(folder, 'empty.png'), 'IMAGE_EMPTY'));
   test('over the limit', () => expectRefused(join(folder, 'large.png'), 'IMAGE_TOO_LARGE'));
-  test.skipIf(process.platform === 'win32')('a pipe that nobody writes to', async () => {
-    execFileSync('mkfifo', [join(folder, 'pipe.png')]);
-    await expectRefused(join(folder, 'pipe.png'), 'IMAGE_NOT_FOUND');
-  });
+  if (process.platform !== 'win32') {
+    test('a pipe that nobody writes to', async () => {
+      execFileSync('mkfifo', [join(folder, 'pipe.png')]);
+      await expectRefused(join(folder, 'pipe.png'), 'IMAGE_NOT_FOUND');
+    });
+  }
   test('no path', () => expectRefused('', 'INPUT_EMPTY', 'InputError'));
 });
 
