@@ -4,7 +4,7 @@ import { copyRanges, freeTensors, readTensor, type Tensor, writePiece, zeros } f
 import type { PreprocessedImage } from '../processor/patches.ts';
 import { type BeamOptions, BeamScorer, type Hypothesis } from './beamScorer.ts';
 import { throwIfAborted } from './generationStream.ts';
-import { type ModelParts, Sequence, type SequenceOptions } from './sequence.ts';
+import { type ModelParts, Sequence, type SequenceOptions, type TokenChooser } from './sequence.ts';
 
 export interface BeamSearchInputs {
   readonly inputIds: readonly number[];
@@ -42,7 +42,7 @@ export async function beamSearch(
     for (let slot = 0; slot < options.numBeams; slot++) {
       const found = { ids: zeros(gpu, 'u32', [k], 'candidates'), logProbs: zeros(gpu, 'f32', [k], 'scores') };
       candidates.push(found);
-      slots.push(new Sequence(model, { ...sequenceOptions, choose: chooseCandidates(model, found) }));
+      slots.push(new Sequence(model, { ...sequenceOptions, chooser: candidateChooser(model, found) }));
     }
     await prefillBeams(model, inputs, slots, candidates, options.signal);
     options.onPrefilled?.();
@@ -62,7 +62,7 @@ export async function beamSearch(
       for (const [beam, slot] of slotOfBeam.entries()) {
         const token = Uint32Array.of(scorer.beams[beam].at(-1) as number);
         writePiece(gpu, slots[slot].token.pieces[0], 0, new Uint8Array(token.buffer));
-        slots[slot].cache.setStart(length);
+        slots[slot].setStart(length);
       }
       await pass.submit();
       found = await Promise.all(readBacks.map(readCandidates));
@@ -106,10 +106,15 @@ async function readCandidates([ids, logProbs]: readonly ReadBack[]) {
   return { ids: await ids.read(), logProbs: await logProbs.read() };
 }
 
-function chooseCandidates({ kernels }: ModelParts, { ids, logProbs }: Candidates): SequenceOptions['choose'] {
-  return (pass, logits) => {
-    kernels.logSoftmax(pass, { scores: logits });
-    kernels.topK(pass, { scores: logits, ids, values: logProbs });
+/** Leaves the choice to the host: offers the best tokens and their log-probabilities. */
+function candidateChooser({ kernels }: ModelParts, { ids, logProbs }: Candidates): TokenChooser {
+  return {
+    record(pass, logits) {
+      kernels.logSoftmax(pass, { scores: logits });
+      kernels.topK(pass, { scores: logits, ids, values: logProbs });
+    },
+    setLength() {},
+    async destroy() {},
   };
 }
 

@@ -23,8 +23,14 @@ export interface ModelParts {
   readonly weights: ModelWeights;
 }
 
-/** Records how the next token follows from `logits` [1, vocabSize]: writes its id into `token` [1] u32. */
-export type ChooseToken = (pass: Pass, logits: Tensor, token: Tensor) => void;
+/** How the next token follows from the logits. */
+export interface TokenChooser {
+  /** Records the kernels: `logits` [1, vocabSize] f32, which they may change; writes the token's id into `token` [1] u32. */
+  record(pass: Pass, logits: Tensor, token: Tensor): void;
+  /** Called before each run with the number of tokens that stand before the one to be chosen. */
+  setLength(length: number): void;
+  destroy(): Promise<void>;
+}
 
 export interface SequenceOptions {
   /** Tokens that the cache has room for. */
@@ -32,7 +38,7 @@ export interface SequenceOptions {
   readonly positions: Positions;
   readonly videoRope?: 'sections' | 'swapped';
   /** Default: the token with the largest logit. */
-  readonly choose?: ChooseToken;
+  readonly chooser?: TokenChooser;
   readonly tap?: TapListener;
   /**
    * Tokens of the prompt that go through the decoder in one submit: bounds scratch memory and the time of a submit.
@@ -56,7 +62,7 @@ export class Sequence {
   readonly #model: ModelParts;
   readonly #tap: TapListener | undefined;
   readonly #prefillChunkSize: number;
-  readonly #choose: ChooseToken;
+  readonly #chooser: TokenChooser;
   /** [1] u32: 0, the row that a decode step takes its logits from. */
   readonly #onlyRow: Tensor;
   #decode: { readonly pass: Pass; readonly chosen: ReadBack } | null = null;
@@ -76,8 +82,7 @@ export class Sequence {
     }
     this.#model = model;
     this.#tap = options.tap;
-    this.#choose =
-      options.choose ?? ((pass, logits, token) => void model.kernels.argmax(pass, { logits, out: token }));
+    this.#chooser = options.chooser ?? largestLogit(model);
     this.#prefillChunkSize = options.prefillChunk ?? (options.tap ? Infinity : PREFILL_CHUNK);
     this.cache = new KvCache(model.gpu, model.config.llm, context, positions, videoRope);
     this.token = zeros(model.gpu, 'u32', [1], 'token');
@@ -122,15 +127,22 @@ export class Sequence {
    */
   async decode(): Promise<number> {
     this.#decode ??= this.#recordDecode();
-    this.cache.setStart(this.#length);
+    this.setStart(this.#length);
     await this.#decode.pass.submit();
     const [chosen] = await this.#decode.chosen.read();
     this.#length++;
     return this.#checkToken(chosen, `token ${this.#length}`);
   }
 
+  /** Sets the cache index of the token that the next step feeds. */
+  setStart(index: number): void {
+    this.cache.setStart(index);
+    this.#chooser.setLength(index + 1);
+  }
+
   async destroy(): Promise<void> {
     await this.#decode?.pass.destroy();
+    await this.#chooser.destroy();
     await this.cache.destroy();
     await freeTensors(this.#model.gpu, [this.token, this.#onlyRow]);
   }
@@ -152,9 +164,10 @@ export class Sequence {
       decoderLayers(pass, kernels, weights.decoder, config.llm, hidden, this.cache);
       if (end === embeds.shape[0]) {
         const logits = tokenLogits(pass, kernels, weights.decoder, config.llm, hidden, lastRow); // [1, vocabSize]
-        this.#choose(pass, logits, this.token);
+        this.#chooser.record(pass, logits, this.token);
       }
       this.cache.setStart(start);
+      this.#chooser.setLength(end);
       await pass.submit();
       await gpu.idle();
     } finally {
@@ -169,7 +182,7 @@ export class Sequence {
     const hidden = embedTokens(pass, kernels, weights.decoder, this.token, null); // [1, hiddenSize]
     decoderLayers(pass, kernels, weights.decoder, config.llm, hidden, this.cache);
     const logits = tokenLogits(pass, kernels, weights.decoder, config.llm, hidden, this.#onlyRow); // [1, vocabSize]
-    this.#choose(pass, logits, this.token);
+    this.#chooser.record(pass, logits, this.token);
   }
 
   #recordDecode() {
@@ -208,4 +221,13 @@ export class Sequence {
       hint: 'check the weights with verifyWeights(); a kernel of your own may produce NaN',
     });
   }
+}
+
+/** Greedy: the token with the largest logit, of equal ones the lowest id. */
+function largestLogit({ kernels }: ModelParts): TokenChooser {
+  return {
+    record: (pass, logits, token) => void kernels.argmax(pass, { logits, out: token }),
+    setLength() {},
+    async destroy() {},
+  };
 }
