@@ -156,23 +156,20 @@ async function examplePrompt() {
   return {
     inputIds,
     images,
-    positions: positionsOf(
-      inputIds,
-      images.map(({ gridThw }) => gridThw),
-    ),
+    positions: positionsOf(inputIds, images),
   };
 }
 
 /**
  * @param {readonly number[]} inputIds
- * @param {readonly (readonly [number, number, number])[]} grids
+ * @param {readonly { gridThw: readonly [number, number, number] }[]} images
  */
-function positionsOf(inputIds, grids) {
+function positionsOf(inputIds, images) {
   const { llm, vision } = model.config;
   return positionsFor(
     llm.rope,
     inputIds,
-    grids,
+    images,
     { ...llm, spatialMergeSize: vision.spatialMergeSize },
     'reference',
   );

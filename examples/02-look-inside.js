@@ -21,9 +21,8 @@ try {
     },
   ]);
   const { llm, vision } = model.config;
-  const gridThws = images.map(({ gridThw }) => gridThw);
   const tokens = { ...llm, spatialMergeSize: vision.spatialMergeSize };
-  const positions = positionsFor(llm.rope, inputIds, gridThws, tokens, 'reference');
+  const positions = positionsFor(llm.rope, inputIds, images, tokens, 'reference');
 
   const [token] = await model.forward(
     { inputIds, images, positions },

@@ -72,6 +72,8 @@ export type ErrorCode =
   | 'INPUT_PART_UNKNOWN'
   | 'INPUT_TOO_LONG'
   | 'INPUT_TOO_MANY_IMAGES'
+  | 'INPUT_TOO_MANY_FRAMES'
+  | 'INPUT_FRAME_SIZE'
   | 'INPUT_IMAGE_COUNT'
   | 'INPUT_CONTEXT_OVERFLOW'
   // GenerationError

@@ -5,6 +5,7 @@ import { folderFiles } from '../src/model/checkpointFolder.node.ts';
 import { M2Reasoning } from '../src/model/m2Reasoning.ts';
 import type { LoadProgress } from '../src/model/weights.ts';
 import { checkpointFiles } from '../src/parity/runParity.node.ts';
+import { livingBuffers } from './livingBuffers.ts';
 import { goldens } from './readTensors.ts';
 
 const tiny = folderFiles(new URL('../weights/m2-tiny', import.meta.url).pathname);
@@ -30,31 +31,6 @@ function watched(
       };
     },
   };
-}
-
-/** Counts buffers that were made and destroyed on this device while `work` runs. */
-async function livingBuffers(work: () => Promise<unknown>): Promise<number> {
-  const { device } = gpu;
-  const original = device.createBuffer.bind(device);
-  let living = 0;
-  device.createBuffer = (descriptor) => {
-    const buffer = original(descriptor);
-    const destroy = buffer.destroy.bind(buffer);
-    let destroyed = false;
-    buffer.destroy = () => {
-      if (!destroyed) living--;
-      destroyed = true;
-      return destroy();
-    };
-    living++;
-    return buffer;
-  };
-  try {
-    await work();
-  } finally {
-    device.createBuffer = original;
-  }
-  return living;
 }
 
 describe('loading', () => {
@@ -99,7 +75,7 @@ describe('loading', () => {
   });
 
   it('frees everything with destroy, and after a generation too', async () => {
-    const left = await livingBuffers(async () => {
+    const left = await livingBuffers(gpu, async () => {
       const model = await M2Reasoning.load(tiny, { gpu });
       await model.generate([{ role: 'user', content: 'Is there a red circle?' }], { maxNewTokens: 3 }).result;
       await model.destroy();
@@ -113,7 +89,7 @@ describe('loading', () => {
       const files = watched(tiny, (source) => {
         if (++reads === failAt) throw Object.assign(new Error('EIO'), { source: source.name });
       });
-      const left = await livingBuffers(async () => {
+      const left = await livingBuffers(gpu, async () => {
         await expect(M2Reasoning.load(files, { gpu })).rejects.toThrow('EIO');
       });
       expect(left).toBe(0);
@@ -121,7 +97,7 @@ describe('loading', () => {
   });
 
   it('that is refused by a progress listener ends with its error, with nothing left on the GPU', async () => {
-    const left = await livingBuffers(async () => {
+    const left = await livingBuffers(gpu, async () => {
       const onProgress = ({ loadedBytes }: LoadProgress) => {
         if (loadedBytes > 1e6) throw new Error('stop');
       };

@@ -1,4 +1,7 @@
 /** `m2 generate`: asks a model one question, and streams the answer to stdout. */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ImageError } from '../errors.ts';
 import type { GenerateProgress, GenerationResult } from '../model/generate.ts';
 import { M2Reasoning } from '../model/m2Reasoning.ts';
 import type { LoadProgress } from '../model/weights.ts';
@@ -17,18 +20,20 @@ import {
 import { openProgress, type Progress } from './progress.node.ts';
 import { formatBytes } from './text.ts';
 
-const HELP = `m2 generate [--model DIR] [--image FILE]... [QUESTION]
+const HELP = `m2 generate [--model DIR] [--image FILE]... [--frames DIR] [QUESTION]
 
 Answers a question, token by token as the published code does. The answer goes to stdout, all else
 to stderr. Without a question, the bundled model is asked its first example.
 
   --model DIR               checkpoint folder; default: the bundled m2-tiny
   --image FILE              PNG or JPEG, shown before the question; may be given several times
+  --frames DIR              a clip, shown after the images: all PNG and JPEG files of a folder, in
+                            the order of their names and of one size
   --system TEXT             a system turn before the question
   --prompt-template NAME    reference (default): the published prompt
                             jinja: the tokenizer's own template
   --max-new-tokens N        default 1024
-  --beams N                 beam search with N beams; default 1: greedy. The reference's default is 5
+  --beams N                 beam search with N beams; default 1: greedy. The reference takes 5
   --stop TEXT               ends the answer where this text begins; may be given several times
   --quirks NAME             reference (default): several images laid out as by the published code
                             fixed: each image in its place
@@ -39,6 +44,7 @@ to stderr. Without a question, the bundled model is asked its first example.
 const FLAGS = {
   model: { type: 'string' },
   image: { type: 'string', multiple: true },
+  frames: { type: 'string' },
   system: { type: 'string' },
   'prompt-template': { type: 'string' },
   'max-new-tokens': { type: 'string' },
@@ -52,6 +58,7 @@ const FLAGS = {
 interface Question {
   readonly text: string;
   readonly images: readonly string[]; // paths
+  readonly frames: readonly string[]; // paths, of one clip
   readonly system?: string;
 }
 
@@ -69,13 +76,16 @@ async function run(args: readonly string[], signal: AbortSignal): Promise<number
   };
   const folder = nonEmptyPath('--model', values.model) ?? BUNDLED_MODEL;
   const { model: given, image: images, system } = values;
-  const question = await questionOf(given, { text: onlyPositional(positionals, 'question'), images, system });
+  const frames = await framePaths(nonEmptyPath('--frames', values.frames));
+  const text = onlyPositional(positionals, 'question');
+  const question = await questionOf(given, { text, images, frames, system });
   const messages = messagesOf(question, await readPictures(question));
 
   const progress = openProgress(values.quiet ?? false);
   const model = await loadModel(folder, progress, signal);
   try {
-    progress.line(`asking: ${[...question.images, JSON.stringify(question.text)].join(', ')}`);
+    const seen = [...question.images, ...question.frames];
+    progress.line(`asking: ${[...seen, JSON.stringify(question.text)].join(', ')}`);
     const onProgress = showPrefill(progress);
     const answer = model.generate(messages, { ...options, onProgress });
     if (!values.json) await printAsItComes(answer, progress);
@@ -91,13 +101,30 @@ async function run(args: readonly string[], signal: AbortSignal): Promise<number
 
 /** What was asked; the bundled model's first example when nothing at all was. */
 async function questionOf(model: string | undefined, asked: Partial<Question>): Promise<Question> {
-  const { text, images = [], system } = asked;
-  if (text !== undefined) return { text, images, system };
-  if ([model, asked.images, system].some((value) => value !== undefined)) {
+  const { text, images = [], frames = [], system } = asked;
+  if (text !== undefined) return { text, images, frames, system };
+  if ([model, asked.images, asked.frames, system].some((value) => value !== undefined)) {
     throw new UsageError('the question is missing, give it as the last argument, in quotes');
   }
   const example = await firstExample();
-  return { text: example.question, images: [example.image], system: example.system };
+  return { text: example.question, images: [example.image], frames, system: example.system };
+}
+
+/**
+ * The pictures of a folder, in the order of their names. Only their paths: decoded, the frames of a clip would fill the
+ * memory, so prepare takes one after the other.
+ * @throws ImageError IMAGE_NOT_FOUND: no such folder, or no picture in it
+ */
+async function framePaths(folder: string | undefined): Promise<string[] | undefined> {
+  if (folder === undefined) return undefined;
+  const names = await readdir(folder).catch((cause) => {
+    const message = `--frames (${folder}): can't be read as a folder`;
+    throw new ImageError('IMAGE_NOT_FOUND', message, { hint: 'check the path', cause });
+  });
+  const pictures = names.filter((name) => /\.(png|jpe?g)$/i.test(name)).sort();
+  if (pictures.length > 0) return pictures.map((name) => join(folder, name));
+  const hint = 'give the folder of the .png or .jpg files';
+  throw new ImageError('IMAGE_NOT_FOUND', `--frames (${folder}): no picture in this folder`, { hint });
 }
 
 /** Before the weights are loaded: 16 GB take a while, and a mistyped path is found at once. */
@@ -108,9 +135,10 @@ async function readPictures(question: Question): Promise<ImageSource[]> {
   return pictures;
 }
 
-function messagesOf({ text, system }: Question, images: readonly ImageSource[]): Message[] {
+function messagesOf({ text, frames, system }: Question, images: readonly ImageSource[]): Message[] {
   const pictures = images.map((image) => ({ type: 'image' as const, image }));
-  const asked: Message = { role: 'user', content: [...pictures, { type: 'text', text }] };
+  const clips = frames.length === 0 ? [] : [{ type: 'video' as const, frames }];
+  const asked: Message = { role: 'user', content: [...pictures, ...clips, { type: 'text', text }] };
   return system === undefined ? [asked] : [{ role: 'system', content: system }, asked];
 }
 

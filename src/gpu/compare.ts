@@ -15,21 +15,26 @@ export interface Comparison {
   readonly ok: boolean;
 }
 
-/** Compares value by value. Values that are not finite, and arrays of different lengths, are never within tolerance. */
+/**
+ * Compares value by value. An infinity is within tolerance of the same infinity alone (kernels ban tokens with -Infinity);
+ * NaN and arrays of different lengths never are.
+ */
 export function compareArrays(
   actual: ArrayLike<number>,
   expected: ArrayLike<number>,
   tolerance: Pick<Tolerance, 'abs' | 'rel'>,
 ): Comparison {
   let largest = 0;
-  for (let i = 0; i < expected.length; i++) largest = Math.max(largest, Math.abs(expected[i]));
+  for (let i = 0; i < expected.length; i++) {
+    if (Math.abs(expected[i]) !== Infinity) largest = Math.max(largest, Math.abs(expected[i]));
+  }
   const bound = tolerance.abs + tolerance.rel * largest;
 
   let maxAbs = 0;
   let worstIndex = 0;
   let overTolerance = Math.abs(actual.length - expected.length);
   for (let i = 0; i < Math.min(actual.length, expected.length); i++) {
-    const error = Math.abs(actual[i] - expected[i]);
+    const error = actual[i] === expected[i] ? 0 : Math.abs(actual[i] - expected[i]);
     if (!(error <= bound)) overTolerance++;
     if (error > maxAbs || (Number.isNaN(error) && !Number.isNaN(maxAbs))) {
       maxAbs = error;

@@ -6,7 +6,7 @@ import { flatGroup } from './shared/helpers.ts';
 export { NO_TOKEN };
 
 /**
- * The id of the largest logit of each row; of equal ones the lowest. `NO_TOKEN` when no logit of the row is finite.
+ * The id of the largest logit of each row; of equal ones the lowest. `NO_TOKEN` when a logit of the row is NaN or +Infinity, or none is finite.
  *
  * `logits` [rows, vocab] f32 → [rows] u32.
  * Follows: torch.argmax, as transformers' greedy search uses it
@@ -26,8 +26,10 @@ export const argmax = defineKernel({
     { name: 'zeros: the lowest id of all', sizes: { rows: 2, vocab: 600 }, scale: 0 },
     argmaxCase('equal maxima in different threads', [1, 7, 0, 7, 7]),
     argmaxCase('negative only', [-3, -2, -2.5]),
-    argmaxCase('NaN and infinities are passed over', [Number.NaN, -1, Infinity, 5, -Infinity]),
-    argmaxCase('no finite logit', [Number.NaN, Infinity, Number.NaN]),
+    argmaxCase('a ban is passed over', [-Infinity, -1, 5, -Infinity]),
+    argmaxCase('NaN', [1, Number.NaN, 3]),
+    argmaxCase('+Infinity', [1, 2, Infinity, 3]),
+    argmaxCase('no finite logit', [-Infinity, -Infinity]),
   ],
   tolerance: { abs: 0, rel: 0, reason: 'an index: exact' },
 });

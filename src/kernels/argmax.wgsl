@@ -7,7 +7,7 @@
 //    │ 01230123 │      then a tree in workgroup memory keeps the better of two: larger value, then lower id.
 //    └──────────┘
 //
-// NaN is never larger than anything: a row without a finite logit gives NO_TOKEN, which the host reports.
+// A row with NaN or +∞, or without a finite logit, gives NO_TOKEN, which the host reports. −∞ is a ban and never chosen.
 
 const NO_TOKEN = 0xffffffffu;
 const LARGEST = 0x1.fffffep+127f;
@@ -44,8 +44,12 @@ fn main(
   var best = Candidate(-LARGEST, NO_TOKEN);
   for (var id = thread; id < params.vocab; id += WORKGROUP_SIZE) {
     let value = logits[row * params.vocab + id];
-    if (abs(value) <= LARGEST) {  // false for NaN and infinities
+    let bits = bitcast<u32>(value);
+    let isFinite = (bits & 0x7fffffffu) < 0x7f800000u;  // by its exponent: compilers may assume that NaN never comes
+    if (isFinite) {
       best = better(best, Candidate(value, id));
+    } else if (bits != 0xff800000u) {
+      best = Candidate(LARGEST, NO_TOKEN);  // wins against every token
     }
   }
   candidates[thread] = best;

@@ -1,5 +1,6 @@
 import { add } from './add.ts';
 import { argmax } from './argmax.ts';
+import { banNgrams } from './banNgrams.ts';
 import { causalAttention } from './causalAttention.ts';
 import { decodeAttention } from './decodeAttention.ts';
 import { embed } from './embed.ts';
@@ -10,9 +11,12 @@ import { l2Normalize } from './l2Normalize.ts';
 import { logSoftmax } from './logSoftmax.ts';
 import { matmul } from './matmul.ts';
 import { mRope } from './mRope.ts';
+import { penalizeLogits } from './penalizeLogits.ts';
 import { rmsNorm } from './rmsNorm.ts';
+import { sampleToken } from './sampleToken.ts';
 import { scatterRows } from './scatterRows.ts';
 import { siluGate } from './siluGate.ts';
+import { tokenProbabilities } from './tokenProbabilities.ts';
 import { topK } from './topK.ts';
 import { visionAttention } from './visionAttention.ts';
 import { visionRope } from './visionRope.ts';
@@ -22,6 +26,7 @@ import { writeKv } from './writeKv.ts';
 export const kernels = {
   add,
   argmax,
+  banNgrams,
   causalAttention,
   decodeAttention,
   embed,
@@ -32,9 +37,12 @@ export const kernels = {
   logSoftmax,
   matmul,
   mRope,
+  penalizeLogits,
   rmsNorm,
+  sampleToken,
   scatterRows,
   siluGate,
+  tokenProbabilities,
   topK,
   visionAttention,
   visionRope,

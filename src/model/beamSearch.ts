@@ -1,9 +1,11 @@
 /** Beam search on the GPU: every beam has a cache of its own; beams that split or die move caches there, never through the host. */
+import type { Gpu } from '../gpu/device.ts';
 import { Pass, type ReadBack } from '../gpu/pass.ts';
 import { copyRanges, freeTensors, readTensor, type Tensor, writePiece, zeros } from '../gpu/tensor.ts';
 import type { PreprocessedImage } from '../processor/patches.ts';
 import { type BeamOptions, BeamScorer, type Hypothesis } from './beamScorer.ts';
 import { throwIfAborted } from './generationStream.ts';
+import { LogitsProcessors, type ProcessorOptions } from './logitsProcessors.ts';
 import { type ModelParts, Sequence, type SequenceOptions, type TokenChooser } from './sequence.ts';
 
 export interface BeamSearchInputs {
@@ -13,10 +15,19 @@ export interface BeamSearchInputs {
   readonly quirks: 'reference' | 'fixed';
 }
 
-/** The best next tokens of one beam, on the GPU. */
-interface Candidates {
+export interface BeamSearchOptions extends BeamOptions {
+  readonly processors: ProcessorOptions;
+  readonly signal?: AbortSignal;
+  readonly onPrefilled?: () => void;
+}
+
+/** What each beam has to itself, on the GPU. */
+interface Slot {
+  readonly sequence: Sequence;
+  readonly processors: LogitsProcessors;
+  /** The best next tokens. */
   readonly ids: Tensor; // [k] u32
-  readonly logProbs: Tensor; // [k] f32
+  readonly logProbs: Tensor; // [k] f32, after the processors
 }
 
 /**
@@ -30,76 +41,90 @@ export async function beamSearch(
   model: ModelParts,
   inputs: BeamSearchInputs,
   sequenceOptions: Pick<SequenceOptions, 'context' | 'positions' | 'videoRope'>,
-  options: BeamOptions & { readonly signal?: AbortSignal; readonly onPrefilled?: () => void },
+  options: BeamSearchOptions,
 ): Promise<Hypothesis> {
-  const { gpu } = model;
+  const { gpu, config } = model;
   const scorer = new BeamScorer(options);
-  const k = Math.min(scorer.candidatesPerStep, model.config.llm.vocabSize);
-  const candidates: Candidates[] = [];
-  const slots: Sequence[] = [];
+  const k = Math.min(scorer.candidatesPerStep, config.llm.vocabSize);
+  const prompt = {
+    inputIds: inputs.inputIds,
+    context: sequenceOptions.context,
+    endTokens: options.endTokens,
+  };
+  const slots: Slot[] = [];
   const pass = new Pass(gpu, 'beams');
   try {
-    for (let slot = 0; slot < options.numBeams; slot++) {
-      const found = { ids: zeros(gpu, 'u32', [k], 'candidates'), logProbs: zeros(gpu, 'f32', [k], 'scores') };
-      candidates.push(found);
-      slots.push(new Sequence(model, { ...sequenceOptions, chooser: candidateChooser(model, found) }));
+    while (slots.length < options.numBeams) {
+      const ids = zeros(gpu, 'u32', [k], 'candidates');
+      const logProbs = zeros(gpu, 'f32', [k], 'log-probabilities');
+      const processors = new LogitsProcessors(model, options.processors, prompt);
+      const chooser = candidateChooser(model, { processors, ids, logProbs });
+      const sequence = new Sequence(model, { ...sequenceOptions, chooser });
+      slots.push({ sequence, processors, ids, logProbs });
     }
-    await prefillBeams(model, inputs, slots, candidates, options.signal);
+    await prefillBeams(model, inputs, slots, options.signal);
     options.onPrefilled?.();
 
-    for (const slot of slots) slot.recordStep(pass);
-    const readBacks = candidates.map(({ ids, logProbs }) => [pass.readBack(ids), pass.readBack(logProbs)]);
+    for (const { sequence } of slots) sequence.recordStep(pass);
+    const readBacks = slots.map(({ ids, logProbs }) => [pass.readBack(ids), pass.readBack(logProbs)]);
     let slotOfBeam = slots.map((_, slot) => slot);
-    let found = await Promise.all(candidates.map(({ ids, logProbs }) => readNow(ids, logProbs)));
+    let found = await Promise.all(slots.map((slot) => readNow(gpu, slot)));
     for (let length = inputs.inputIds.length; ; length++) {
       throwIfAborted(options.signal);
       const parents = scorer.advance(slotOfBeam.map((slot) => found[slot]));
       if (parents === null) return scorer.best();
-      slotOfBeam = moveCaches(
+      slotOfBeam = moveSlots(
+        gpu,
+        slots,
         parents.map((beam) => slotOfBeam[beam]),
         length,
       );
       for (const [beam, slot] of slotOfBeam.entries()) {
+        const { sequence } = slots[slot];
         const token = Uint32Array.of(scorer.beams[beam].at(-1) as number);
-        writePiece(gpu, slots[slot].token.pieces[0], 0, new Uint8Array(token.buffer));
-        slots[slot].setStart(length);
+        writePiece(gpu, sequence.token.pieces[0], 0, new Uint8Array(token.buffer));
+        sequence.setStart(length);
       }
       await pass.submit();
       found = await Promise.all(readBacks.map(readCandidates));
     }
   } finally {
     await pass.destroy();
-    for (const slot of slots) await slot.destroy();
+    for (const { sequence } of slots) await sequence.destroy(); // with its processors
     await freeTensors(
       gpu,
-      candidates.flatMap(({ ids, logProbs }) => [ids, logProbs]),
+      slots.flatMap(({ ids, logProbs }) => [ids, logProbs]),
     );
   }
+}
 
-  async function readNow(ids: Tensor, logProbs: Tensor) {
-    return { ids: await readTensor(gpu, ids), logProbs: await readTensor(gpu, logProbs) };
-  }
+/**
+ * Gives each new beam a slot that holds its parent's state: the parent's own for its first child, else one of a beam that has
+ * no child, into which the state is copied.
+ *
+ * @param parents slot of each new beam's parent
+ * @param length tokens in the caches
+ * @returns slot of each new beam
+ */
+function moveSlots(gpu: Gpu, slots: readonly Slot[], parents: readonly number[], length: number): number[] {
+  const spare = slots.map((_, slot) => slot).filter((slot) => !parents.includes(slot));
+  const moves = parents.map((parent, beam) => ({
+    from: parent,
+    to: parents.indexOf(parent) === beam ? parent : (spare.pop() as number),
+  }));
+  const copies = moves.filter(({ from, to }) => from !== to);
+  copyRanges(
+    gpu,
+    copies.flatMap(({ from, to }) => [
+      ...slots[from].sequence.cache.copiesTo(slots[to].sequence.cache, length),
+      ...slots[from].processors.copiesTo(slots[to].processors),
+    ]),
+  );
+  return moves.map(({ to }) => to);
+}
 
-  /**
-   * Gives each new beam a slot that holds its parent's cache: the parent's own for its first child, else one of a beam that
-   * has no child, into which the cache is copied.
-   *
-   * @param parents slot of each new beam's parent
-   * @returns slot of each new beam
-   */
-  function moveCaches(parents: readonly number[], length: number): number[] {
-    const spare = slots.map((_, slot) => slot).filter((slot) => !parents.includes(slot));
-    const moves = parents.map((parent, beam) => ({
-      from: parent,
-      to: parents.indexOf(parent) === beam ? parent : (spare.pop() as number),
-    }));
-    const copies = moves.filter(({ from, to }) => from !== to);
-    copyRanges(
-      gpu,
-      copies.flatMap(({ from, to }) => [...slots[from].cache.copiesTo(slots[to].cache, length)]),
-    );
-    return moves.map(({ to }) => to);
-  }
+async function readNow(gpu: Gpu, { ids, logProbs }: Slot) {
+  return { ids: await readTensor(gpu, ids), logProbs: await readTensor(gpu, logProbs) };
 }
 
 async function readCandidates([ids, logProbs]: readonly ReadBack[]) {
@@ -107,14 +132,18 @@ async function readCandidates([ids, logProbs]: readonly ReadBack[]) {
 }
 
 /** Leaves the choice to the host: offers the best tokens and their log-probabilities. */
-function candidateChooser({ kernels }: ModelParts, { ids, logProbs }: Candidates): TokenChooser {
+function candidateChooser(
+  { kernels }: ModelParts,
+  { processors, ids, logProbs }: Omit<Slot, 'sequence'>,
+): TokenChooser {
   return {
-    record(pass, logits) {
+    record(pass, logits, token) {
       kernels.logSoftmax(pass, { scores: logits });
+      processors.record(pass, logits, token); // on log-probabilities, as the published code has it
       kernels.topK(pass, { scores: logits, ids, values: logProbs });
     },
-    setLength() {},
-    async destroy() {},
+    setLength: (length) => processors.setLength(length),
+    destroy: () => processors.destroy(),
   };
 }
 
@@ -122,38 +151,28 @@ function candidateChooser({ kernels }: ModelParts, { ids, logProbs }: Candidates
 async function prefillBeams(
   { gpu, config }: ModelParts,
   { inputIds, images, quirks }: BeamSearchInputs,
-  slots: readonly Sequence[],
-  candidates: readonly Candidates[],
+  slots: readonly Slot[],
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const features = inputIds.filter((id) => id === config.llm.imagePatchToken).length;
   if (quirks === 'reference' && features > 0) {
-    for (const [beam, slot] of slots.entries()) {
+    for (const [beam, { sequence }] of slots.entries()) {
       // QUIRK(scrambled-beams): the features are repeated row by row for all beams, then dealt out beam by beam.
       const featureOrder = Uint32Array.from({ length: features }, (_, i) =>
         Math.floor((beam * features + i) / slots.length),
       );
-      await slot.prefill(inputIds, images, { signal, featureOrder });
+      await sequence.prefill(inputIds, images, { signal, featureOrder });
     }
     return;
   }
-  await slots[0].prefill(inputIds, images, { signal });
-  for (const [slot, { cache }] of slots.entries()) {
-    if (slot === 0) continue;
+  const [first, ...others] = slots;
+  await first.sequence.prefill(inputIds, images, { signal });
+  const candidates = { byteOffset: 0, bytes: 4 * first.ids.shape[0] };
+  for (const { sequence, ids, logProbs } of others) {
     copyRanges(gpu, [
-      ...slots[0].cache.copiesTo(cache, inputIds.length),
-      {
-        from: candidates[0].ids,
-        to: candidates[slot].ids,
-        byteOffset: 0,
-        bytes: 4 * candidates[0].ids.shape[0],
-      },
-      {
-        from: candidates[0].logProbs,
-        to: candidates[slot].logProbs,
-        byteOffset: 0,
-        bytes: 4 * candidates[0].ids.shape[0],
-      },
+      ...first.sequence.cache.copiesTo(sequence.cache, inputIds.length),
+      { from: first.ids, to: ids, ...candidates },
+      { from: first.logProbs, to: logProbs, ...candidates },
     ]);
   }
 }

@@ -7,22 +7,14 @@ import { type ParsedAnswer, parseAnswer } from './answer.ts';
 import { beamSearch } from './beamSearch.ts';
 import { type PushText, throwIfAborted } from './generationStream.ts';
 import { positionsFor } from './positions.ts';
+import { parseGenerationConfig, resolveGenerationOptions, type SamplingOptions } from './samplingOptions.ts';
 import { type ModelParts, Sequence, type SequenceOptions } from './sequence.ts';
 import { StopStrings } from './stopStrings.ts';
+import { TokenSampler } from './tokenSampler.ts';
 
-export interface GenerateOptions extends PrepareOptions {
-  /** Default 1024, as the reference's `generate`. */
-  readonly maxNewTokens?: number;
+export interface GenerateOptions extends PrepareOptions, SamplingOptions {
   /** Tokens that prompt and answer may take together. Default: prompt + maxNewTokens, at most `max_position_embeddings`. */
   readonly context?: number;
-  /** The end token, or several. Default: `llm_config.eos_token_id`. */
-  readonly eosTokenId?: number | readonly number[];
-  /** Beams of a beam search; default 1: greedy. The reference's own default is 5. Nothing is streamed before the answer is found. */
-  readonly numBeams?: number;
-  /** Score of a beam's answer: its log-probability / length ^ lengthPenalty. Default 1. */
-  readonly lengthPenalty?: number;
-  /** Ends a beam search as soon as there are `numBeams` answers. Default false: as soon as none can get better. */
-  readonly earlyStopping?: boolean;
   /** Ends the answer where one of these begins; they may cross the borders of tokens, and are not shown. */
   readonly stop?: readonly string[];
   /** Which frequencies turn with which axis under video_rope; see docs/MODEL.md, section 6. */
@@ -58,22 +50,29 @@ export interface GenerationTimings {
   readonly decodeMs: number;
 }
 
-/** Runs one generation; see `M2Reasoning.generate`. Follows: modeling_bailing_qwen2_5.py, generate (do_sample false) */
+/** What generation needs beyond the model's own parts. */
+export interface GeneratingModel extends ModelParts {
+  readonly processor: Processor;
+  /** The bytes of generation_config.json, where there is one. */
+  readonly generationConfig: Uint8Array | null;
+}
+
+/** Runs one generation; see `M2Reasoning.generate`. Follows: modeling_bailing_qwen2_5.py, generate */
 export async function generate(
-  model: ModelParts & { readonly processor: Processor },
+  model: GeneratingModel,
   messages: readonly Message[],
   options: GenerateOptions,
   push: PushText,
   left: AbortSignal,
 ): Promise<GenerationResult> {
   const { config, processor } = model;
-  const { maxNewTokens = 1024, quirks = 'reference', signal, onProgress, videoRope } = options;
-  const endTokens = [options.eosTokenId ?? config.llm.eosTokenId].flat();
-  const { numBeams = 1, lengthPenalty = 1, earlyStopping = false } = options;
-  const beams = { numBeams, lengthPenalty, earlyStopping, endTokens };
+  const { quirks = 'reference', signal, onProgress, videoRope } = options;
+  const { maxNewTokens, endTokens, ...choice } = resolveGenerationOptions(
+    options,
+    config.llm,
+    generationDefaults(model, options),
+  );
   const stops = new StopStrings(options.stop ?? []);
-  assertPositiveInteger('maxNewTokens', maxNewTokens);
-  assertPositiveInteger('numBeams', numBeams);
   throwIfAborted(signal);
 
   const startedAt = performance.now();
@@ -89,8 +88,7 @@ export async function generate(
     config.llm.maxPositionEmbeddings,
   );
   const room = Math.min(maxNewTokens, context - inputIds.length);
-  const gridThws = images.map(({ gridThw }) => gridThw);
-  const positions = positionsFor(config.llm.rope, inputIds, gridThws, positionTokens(model), quirks);
+  const positions = positionsFor(config.llm.rope, inputIds, images, positionTokens(model), quirks);
   const preparedAt = performance.now();
   const progress = { promptTokens: inputIds.length };
   onProgress?.({ stage: 'prepared', tokensDone: 0, ...progress });
@@ -105,15 +103,23 @@ export async function generate(
       signal,
       onProgress: (tokensDone) => onProgress?.({ stage: 'prefill', tokensDone, ...progress }),
     });
+  const prompt = { inputIds, context, endTokens };
   const source =
-    numBeams > 1
+    choice.numBeams > 1
       ? beamTokens(model, { inputIds, images, quirks }, sequence, {
-          ...beams,
+          ...choice,
+          endTokens,
           maxNewTokens: room,
+          processors: choice,
           signal,
           onPrefilled,
         })
-      : greedyTokens(model, sequence, prefill, onPrefilled);
+      : chosenTokens(
+          model,
+          { ...sequence, chooser: new TokenSampler(model, choice, prompt) },
+          prefill,
+          onPrefilled,
+        );
 
   const tokens: number[] = [];
   const decoded = new TokenStream(processor.tokenizer);
@@ -149,8 +155,15 @@ export async function generate(
   return { text, ...parseAnswer(text), finishReason, tokens, timings, warnings };
 }
 
+/** Parsed only when it is asked for: the published code ignores the file, so it may hold anything. */
+function generationDefaults({ generationConfig, config }: GeneratingModel, { generation }: SamplingOptions) {
+  return generation === 'checkpoint' && generationConfig
+    ? parseGenerationConfig(generationConfig, config.llm)
+    : null;
+}
+
 /** One token after the other, as long as somebody asks. */
-async function* greedyTokens(
+async function* chosenTokens(
   model: ModelParts,
   options: SequenceOptions,
   prefill: (sequence: Sequence) => Promise<number>,

@@ -54,20 +54,21 @@ export class M2Reasoning {
   /** What load noticed, e.g. tensors that are no part of the model. */
   readonly warnings: readonly string[];
   readonly #parts: ModelParts;
+  readonly #generationConfig: Uint8Array | null;
   readonly #ownsGpu: boolean;
   #destroyed = false;
 
   private constructor(
     parts: ModelParts,
     processor: Processor,
-    warnings: readonly string[],
-    ownsGpu: boolean,
+    rest: { warnings: readonly string[]; generationConfig: Uint8Array | null; ownsGpu: boolean },
   ) {
     this.config = parts.config;
     this.processor = processor;
-    this.warnings = warnings;
+    this.warnings = rest.warnings;
     this.#parts = parts;
-    this.#ownsGpu = ownsGpu;
+    this.#generationConfig = rest.generationConfig;
+    this.#ownsGpu = rest.ownsGpu;
   }
 
   /**
@@ -81,6 +82,7 @@ export class M2Reasoning {
     const files = typeof source === 'string' ? await folderOf(source) : source;
     const config = await readModelConfig(files);
     const processor = await loadProcessor(files, config);
+    const generationConfig = await readOptional(files, 'generation_config.json');
     const checkpoint = await Checkpoint.open(files, config);
     let gpu = options.gpu;
     try {
@@ -88,7 +90,12 @@ export class M2Reasoning {
       const weights = await loadWeights(gpu, checkpoint, config, options.onProgress);
       const kernels = { ...standardKernels, ...options.kernels };
       const parts = { gpu, kernels, config, weights };
-      return new M2Reasoning(parts, processor, checkpoint.warnings, options.gpu === undefined);
+      const { warnings } = checkpoint;
+      return new M2Reasoning(parts, processor, {
+        warnings,
+        generationConfig,
+        ownsGpu: options.gpu === undefined,
+      });
     } catch (error) {
       if (options.gpu === undefined) gpu?.destroy();
       throw error;
@@ -102,7 +109,7 @@ export class M2Reasoning {
   }
 
   /**
-   * Answers a conversation, greedily or by beam search.
+   * Answers a conversation: greedily, or as `options` say (sampling, penalties, beams).
    *
    * @returns text as it comes (`for await`), and `result` with the whole answer and its parts
    * @throws (from the stream) InputError, ImageError, PromptError: the messages; GenerationError GEN_RANGE, GEN_ABORTED,
@@ -111,7 +118,8 @@ export class M2Reasoning {
   generate(messages: readonly Message[], options: GenerateOptions = {}): GenerationStream<GenerationResult> {
     return new GenerationStream(async (push, left) => {
       this.#assertAlive();
-      return generate({ ...this.#parts, processor: this.processor }, messages, options, push, left);
+      const model = { ...this.#parts, processor: this.processor, generationConfig: this.#generationConfig };
+      return generate(model, messages, options, push, left);
     });
   }
 

@@ -1,6 +1,7 @@
 /**
  * Where every token of a prompt stands on the three axes (t, row, col) that the decoder's rotary embedding turns
- * with. Text moves along all three at once; the tokens of an image are spread out as their picture is.
+ * with. Text moves along all three at once; the tokens of an image are spread out as their picture is, those of a clip
+ * also in time. A clip's tokens are image tokens; where this file says image, a clip is one too.
  */
 import { InputError } from '../errors.ts';
 import type { GridThw } from './windows.ts';
@@ -19,18 +20,29 @@ export interface PositionConfig {
   readonly spatialMergeSize: number;
 }
 
+/** What a picture or a clip takes up; a PreprocessedImage is one. */
+export interface ImageGrid {
+  readonly gridThw: GridThw;
+  /** Seconds from one temporal patch to the next; without them, each is one step of the t axis under m_rope. */
+  readonly secondsPerGrid?: number;
+}
+
 /** `use_llm_3drope` of the config; 'none' is its `false`. */
 export type RopeKind = 'm_rope' | 'video_rope' | 'none';
 
 /** Steps of the t axis between two temporal patches under video_rope. */
 // QUIRK(float-scale): published as 2.0, which makes generate() fail on every image; the integer is what it means.
 const VIDEO_ROPE_SCALE = 2;
+/** Steps of the t axis in a second under m_rope: `tokens_per_second` of Qwen2.5-VL. */
+const STEPS_PER_SECOND = 2;
 
 /** A grid in merged tokens. */
 interface TokenGrid {
+  /** Temporal patches. */
   readonly frames: number;
   readonly rows: number;
   readonly cols: number;
+  readonly secondsPerGrid?: number;
 }
 
 /**
@@ -56,31 +68,51 @@ type PlaceImage = (
  *   col   0   1   2     3   4   3   4    5    6
  * ```
  *
+ * The further temporal patches of a clip stand one step of t behind each other, or as many as their seconds make:
+ *
+ * ```
+ * 1 text token, a clip of 3x1x1 merged tokens, 1 text token:
+ *
+ *                           a <img>  p0  p1  p2  </i>
+ *   t                       0   1    2   3   4    5
+ *   t, secondsPerGrid 2     0   1    2   6  10   11
+ *   row, col                0   1    2   2   2   as t
+ * ```
+ *
  * @param inputIds [tokens] ids of the expanded prompt
- * @param gridThws one [t, h, w] an image, in patches; none for text
+ * @param images grid of each image, in patches; none for text
  * @param quirks 'reference': as many grids are used as `<image>` is directly followed by `<imagePatch>`, so one for
  *   the published expansion of several images; 'fixed': every image must be found, with the length of its own grid
  * @param attentionMask [tokens] 0 marks padding, which gets position 1 and takes up no place; default: none
  * @throws InputError INPUT_IMAGE_COUNT: the image tokens of the prompt are not those of the grids
  *
- * Follows: modeling_qwen2_5.py, get_rope_index
+ * Follows: modeling_qwen2_5.py, get_rope_index; for seconds transformers 4.49, modeling_qwen2_5_vl.py, get_rope_index
  */
 export function mRopePositions(
   inputIds: ArrayLike<number>,
-  gridThws: readonly GridThw[],
+  images: readonly ImageGrid[],
   config: PositionConfig,
   quirks: 'reference' | 'fixed',
   attentionMask?: ArrayLike<number>,
 ): Positions {
-  const positionIds = placeTokens(inputIds, gridThws, config, quirks, attentionMask, (put, base, grid) => {
-    for (let t = 0; t < grid.frames; t++) {
+  const positionIds = placeTokens(inputIds, images, config, quirks, attentionMask, (put, base, grid) => {
+    for (let frame = 0; frame < grid.frames; frame++) {
+      const t = base + stepsUntil(frame, grid.secondsPerGrid);
       for (let row = 0; row < grid.rows; row++) {
-        for (let col = 0; col < grid.cols; col++) put(base + t, base + row, base + col);
+        for (let col = 0; col < grid.cols; col++) put(t, base + row, base + col);
       }
     }
-    return base + Math.max(grid.frames, grid.rows, grid.cols);
+    const lastStep = stepsUntil(grid.frames - 1, grid.secondsPerGrid);
+    return base + Math.max(lastStep + 1, grid.rows, grid.cols);
   });
   return { positionIds, ropeDelta: largest(positionIds) + 1 - inputIds.length };
+}
+
+/** Steps of the t axis from a clip's beginning to one of its temporal patches, under m_rope. */
+function stepsUntil(frame: number, secondsPerGrid: number | undefined): number {
+  if (secondsPerGrid === undefined) return frame;
+  // The product is rounded to float32 before it is cut to an integer, as torch does: 5 x 0.7 s make 7 steps, not 6.
+  return Math.floor(Math.fround(frame * Math.fround(secondsPerGrid)) * STEPS_PER_SECOND);
 }
 
 /**
@@ -96,18 +128,18 @@ export function mRopePositions(
  *   col   0   1    1   2   3   4    3
  * ```
  *
- * Parameters and errors are those of {@link mRopePositions}.
+ * Parameters and errors are those of {@link mRopePositions}; seconds are not looked at, as this rule has no use for them.
  *
  * Follows: modeling_qwen2_5.py, get_t_scale_rope_index
  */
 export function videoRopePositions(
   inputIds: ArrayLike<number>,
-  gridThws: readonly GridThw[],
+  images: readonly ImageGrid[],
   config: PositionConfig,
   quirks: 'reference' | 'fixed',
   attentionMask?: ArrayLike<number>,
 ): Positions {
-  const positionIds = placeTokens(inputIds, gridThws, config, quirks, attentionMask, (put, base, grid) => {
+  const positionIds = placeTokens(inputIds, images, config, quirks, attentionMask, (put, base, grid) => {
     const middleRow = Math.floor((grid.rows - 1) / 2);
     const middleCol = Math.floor((grid.cols - 1) / 2);
     for (let frame = 0; frame < grid.frames; frame++) {
@@ -142,20 +174,20 @@ export function textPositions(tokens: number, attentionMask?: ArrayLike<number>)
 export function positionsFor(
   rope: RopeKind,
   inputIds: ArrayLike<number>,
-  gridThws: readonly GridThw[],
+  images: readonly ImageGrid[],
   config: PositionConfig,
   quirks: 'reference' | 'fixed',
   attentionMask?: ArrayLike<number>,
 ): Positions {
   if (rope === 'none') return textPositions(inputIds.length, attentionMask);
   const place = rope === 'm_rope' ? mRopePositions : videoRopePositions;
-  return place(inputIds, gridThws, config, quirks, attentionMask);
+  return place(inputIds, images, config, quirks, attentionMask);
 }
 
 /** The walk that both image layouts share: text, image, text, …; only `placeImage` differs. */
 function placeTokens(
   inputIds: ArrayLike<number>,
-  gridThws: readonly GridThw[],
+  images: readonly ImageGrid[],
   { imageStartToken, imagePatchToken, spatialMergeSize }: PositionConfig,
   quirks: 'reference' | 'fixed',
   attentionMask: ArrayLike<number> | undefined,
@@ -176,15 +208,16 @@ function placeTokens(
     positionIds[2 * tokens + place] = col;
   };
 
-  const images = gridThws.length === 0 ? 0 : countImages(keptIds, imageStartToken, imagePatchToken);
-  if (images > gridThws.length || (quirks === 'fixed' && images < gridThws.length)) {
-    throw imageCountError(`the prompt marks ${images} images, ${gridThws.length} were given`);
+  const marked = images.length === 0 ? 0 : countImages(keptIds, imageStartToken, imagePatchToken);
+  if (marked > images.length || (quirks === 'fixed' && marked < images.length)) {
+    throw imageCountError(`the prompt marks ${marked} images, ${images.length} were given`);
   }
   let next = 0;
   // QUIRK(first-grid): the published expansion of several images leaves one recognisable start, so the first image's
   // grid is laid over the patches that stand there and the rest counts up as text.
-  for (const [t, h, w] of gridThws.slice(0, images)) {
-    const grid = { frames: t, rows: h / spatialMergeSize, cols: w / spatialMergeSize };
+  for (const { gridThw, secondsPerGrid } of images.slice(0, marked)) {
+    const [t, h, w] = gridThw;
+    const grid = { frames: t, rows: h / spatialMergeSize, cols: w / spatialMergeSize, secondsPerGrid };
     const imageAt = keptIds.indexOf(imagePatchToken, at);
     if (imageAt < 0) throw imageCountError('an image has no <imagePatch> tokens left');
     if (quirks === 'fixed') checkRun(keptIds, imageAt, imagePatchToken, grid);

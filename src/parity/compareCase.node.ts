@@ -85,7 +85,7 @@ async function resolveImages(
     }
     const content = [];
     for (const part of message.content) {
-      if (part.type === 'text') content.push(part);
+      if (part.type !== 'image') content.push(part);
       else if (Array.isArray(part.image)) {
         const images: RgbImage[] = [];
         for (const path of part.image) images.push(await resolve(path as string));
@@ -148,14 +148,13 @@ function comparePositions(
   { inputIds, images }: PreparedInputs,
   quirks: 'reference' | 'fixed',
 ): Positions {
-  const gridThws = images.map(({ gridThw }) => gridThw);
   const tokens = answers.position_ids[0].length;
   const stored = Int32Array.from(answers.position_ids.flat());
   if (answers.behaviour === 'forward' || answers.behaviour === 'forward-int-scale') {
     const largest = stored.subarray(0, tokens).reduce((a, b) => Math.max(a, b)); // of the first axis, as video_rope counts on
     return { positionIds: stored, ropeDelta: largest + 1 - tokens };
   }
-  const positions = positionsFor(model.config.llm.rope, inputIds, gridThws, positionTokens(model), quirks);
+  const positions = positionsFor(model.config.llm.rope, inputIds, images, positionTokens(model), quirks);
   const axes = answers.position_ids.length;
   pushExact(rows, 'position_ids', positions.positionIds.subarray(0, axes * tokens), stored, [axes, tokens]);
   pushExact(rows, 'rope_delta', [positions.ropeDelta], [answers.rope_delta ?? 0]);

@@ -1,7 +1,7 @@
 /** The built-in prompt: messages to text, as the model page does it, without a template. */
 import { isList, type Message, partsOf } from './messages.ts';
 
-/** Stands for one picture until expandImages.ts puts its patches there. */
+/** Stands for one picture, or one clip, until expandImages.ts puts its patches there. */
 export const IMAGE_PLACEHOLDER = '<image>';
 
 /**
@@ -14,7 +14,7 @@ export const IMAGE_PLACEHOLDER = '<image>';
  * ```
  *
  * @param messages checked; no system turn is added to them
- * @returns the prompt with one `<image>` a picture, not yet expanded. Special tokens that a message's text spells
+ * @returns the prompt with one `<image>` a picture or clip, not yet expanded. Special tokens that a message's text spells
  *   are left as they are
  *
  * Follows: processing_bailing_qwen2_5.py, apply_chat_template
@@ -32,7 +32,8 @@ export function renderPrompt(
 }
 
 /**
- * A message's parts as one text. An image part gives as many `<image>` as it has pictures, one a line.
+ * A message's parts as one text. An image part gives as many `<image>` as it has pictures, one a line; a clip gives
+ * one `<image>` too, as the published `<video>` can't be expanded.
  *
  * Follows: processing_bailing_qwen2_5.py, apply_chat_template
  */
@@ -47,8 +48,9 @@ export function messageText(message: Message): string {
       text += part.text;
       continue;
     }
+    const images = part.type === 'image' && isList(part.image) ? part.image.length : 1;
     // QUIRK(written-placeholders): those of the whole message are taken off every image part, not off their sum.
-    const missing = Math.max(0, (isList(part.image) ? part.image.length : 1) - written);
+    const missing = Math.max(0, images - written);
     text += new Array(missing).fill(IMAGE_PLACEHOLDER).join('\n');
   }
   return text;

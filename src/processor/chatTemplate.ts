@@ -79,7 +79,7 @@ function takesParts(program: Program, messages: readonly Message[], options: Cha
   }
 }
 
-/** Pixels and paths stay out: a template has nothing to do with them, and would copy them. */
+/** Pixels and paths stay out: a template has nothing to do with them. A clip is an image to it, see chat.ts. */
 function templateParts(message: Message): TemplatePart[] {
   return partsOf(message).map((part) =>
     part.type === 'text' ? { type: 'text', text: part.text } : { type: 'image', image: IMAGE_PLACEHOLDER },

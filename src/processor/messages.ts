@@ -7,21 +7,32 @@ export interface TextPart {
   text: string;
 }
 
-export interface ImagePart {
-  type: 'image';
-  /** A path, URL, `data:` URL, encoded bytes or decoded pixels; or a list of these. */
-  image: ImageSource | readonly ImageSource[];
-  /** Limits for the first resize, in pixels of area. */
+export interface SizeOptions {
+  /** Limits for the first resize, in pixels of area; of a clip, of each frame. */
   minPixels?: number;
   maxPixels?: number;
   /** Size to resize to, in pixels, rounded to multiples of 28. */
   resizedHeight?: number;
   resizedWidth?: number;
+}
+
+export interface ImagePart extends SizeOptions {
+  type: 'image';
+  /** A path, URL, `data:` URL, encoded bytes or decoded pixels; or a list of these. */
+  image: ImageSource | readonly ImageSource[];
   /** Whether a JPEG is turned as its EXIF says, before it is resized. Default 'ignore', as the reference. */
   exifOrientation?: 'ignore' | 'apply';
 }
 
-export type Part = TextPart | ImagePart;
+/** A clip, as pictures of one size in order of time. */
+export interface VideoPart extends SizeOptions {
+  type: 'video';
+  frames: readonly ImageSource[];
+  /** Seconds from one pair of frames to the next, over 0 and at most 60; only m_rope has a use for it. */
+  secondsPerGrid?: number;
+}
+
+export type Part = TextPart | ImagePart | VideoPart;
 
 export interface Message {
   role: 'system' | 'user' | 'assistant';
@@ -32,7 +43,12 @@ export interface Message {
 /** Characters are UTF-16 units, as in `string.length`. */
 export const messageLimits = {
   messages: 256,
+  /** A clip counts as one. */
   images: 32,
+  /** Of all clips together; the published FPS_MAX_FRAMES of one. */
+  frames: 768,
+  /** Longer steps would make tables of positions that nobody looks up. */
+  secondsPerGrid: 60,
   /** Characters of all text together. */
   text: 1_000_000,
   /** Characters without a break: BPE takes them as one word, and its time grows faster than the word. */
@@ -53,10 +69,11 @@ const sizeOptions = [
  *
  * @param messages should be `Message[]`; `details.field` of an error says where it is not, e.g. `messages[2].content[0]`
  * @returns the conversation, image data not copied
- * @throws InputError INPUT_TYPE (a value of another type), INPUT_EMPTY (no messages, an empty image list or path),
- *   INPUT_ROLE, INPUT_PART_UNKNOWN, INPUT_RANGE (a size that is no positive whole number, another
- *   `exifOrientation` than 'ignore' and 'apply'), INPUT_TOO_LONG (over 256 messages, 1 M characters in all, 64 K
- *   without a break), INPUT_TOO_MANY_IMAGES (over 32)
+ * @throws InputError INPUT_TYPE (a value of another type), INPUT_EMPTY (no messages, an empty list of images or frames,
+ *   an empty path), INPUT_ROLE, INPUT_PART_UNKNOWN, INPUT_RANGE (a size that is no positive whole number, another
+ *   `exifOrientation` than 'ignore' and 'apply', `secondsPerGrid` not over 0 or over 60), INPUT_TOO_LONG (over 256
+ *   messages, 1 M characters in all, 64 K without a break), INPUT_TOO_MANY_IMAGES (over 32), INPUT_TOO_MANY_FRAMES
+ *   (over 768 in all)
  */
 export function checkMessages(messages: unknown): Message[] {
   if (!Array.isArray(messages))
@@ -73,8 +90,13 @@ export function checkMessages(messages: unknown): Message[] {
   const checked = messages.map((message, i) => checkMessage(message, `messages[${i}]`));
 
   let characters = 0;
+  let frames = 0;
   for (const [i, message] of checked.entries()) {
-    for (const part of partsOf(message)) characters += part.type === 'text' ? part.text.length : 0;
+    for (const part of partsOf(message)) {
+      if (part.type === 'text') characters += part.text.length;
+      if (part.type === 'video') frames += part.frames.length;
+    }
+    checkFrameCount(frames, `messages[${i}].content`);
     if (characters > messageLimits.text) {
       const what = `the text up to here has ${characters} characters, the limit is ${messageLimits.text}`;
       throw inputError('INPUT_TOO_LONG', `messages[${i}].content`, what);
@@ -105,17 +127,30 @@ export interface PlacedImage {
   readonly field: string;
 }
 
+/** One clip of a conversation. */
+export interface PlacedVideo {
+  /** Holds the options that apply to all of its frames. */
+  readonly part: VideoPart;
+  readonly frames: readonly ImageSource[];
+  /** Where they stand, for messages: `messages[0].content[1].frames`. */
+  readonly field: string;
+}
+
 /**
  * @param messages checked
- * @returns every picture in prompt order, lists taken apart
+ * @returns every picture and every clip in prompt order, lists of pictures taken apart
  *
  * Follows: bailing_qwen2_5_utils.py, process_vision_info
  */
-export function imagesOf(messages: readonly Message[]): PlacedImage[] {
-  const images: PlacedImage[] = [];
+export function imagesOf(messages: readonly Message[]): (PlacedImage | PlacedVideo)[] {
+  const images: (PlacedImage | PlacedVideo)[] = [];
   for (const [i, message] of messages.entries()) {
     for (const [j, part] of partsOf(message).entries()) {
-      if (part.type !== 'image') continue;
+      if (part.type === 'text') continue;
+      if (part.type === 'video') {
+        images.push({ part, frames: part.frames, field: `messages[${i}].content[${j}].frames` });
+        continue;
+      }
       const field = `messages[${i}].content[${j}].image`;
       if (!isList(part.image)) {
         images.push({ part, source: part.image, field });
@@ -169,21 +204,37 @@ function checkMessage(message: unknown, field: string): Message {
 function checkPart(part: unknown, field: string): Part {
   if (!isObject(part)) throw inputError('INPUT_TYPE', field, `expected a part, got ${kindOf(part)}`);
   if (part.type === 'text') return { type: 'text', text: checkText(part.text, `${field}.text`) };
-  if (part.type !== 'image') {
-    const what = `expected a part of type 'text' or 'image', got ${kindOf(part.type)}`;
-    throw inputError('INPUT_PART_UNKNOWN', field, what);
-  }
+  if (part.type === 'image') return checkImagePart(part, field);
+  if (part.type === 'video') return checkVideoPart(part, field);
+  const what = `expected a part of type 'text', 'image' or 'video', got ${kindOf(part.type)}`;
+  throw inputError('INPUT_PART_UNKNOWN', field, what);
+}
+
+function checkImagePart(part: Record<string, unknown>, field: string): ImagePart {
   const checked: ImagePart = { type: 'image', image: checkImage(part.image, `${field}.image`) };
+  copySizes(part, checked, field);
+  const spelling = part.exifOrientation === undefined ? 'exif_orientation' : 'exifOrientation';
+  const value = part[spelling] ?? undefined;
+  if (value !== undefined) checked.exifOrientation = checkExif(value, `${field}.${spelling}`);
+  return checked;
+}
+
+function checkVideoPart(part: Record<string, unknown>, field: string): VideoPart {
+  const checked: VideoPart = { type: 'video', frames: checkFrames(part.frames, `${field}.frames`) };
+  copySizes(part, checked, field);
+  const spelling = part.secondsPerGrid === undefined ? 'seconds_per_grid' : 'secondsPerGrid';
+  const value = part[spelling] ?? undefined;
+  if (value !== undefined) checked.secondsPerGrid = checkSeconds(value, `${field}.${spelling}`);
+  return checked;
+}
+
+function copySizes(part: Record<string, unknown>, checked: SizeOptions, field: string): void {
   for (const [published, name] of sizeOptions) {
     const spelling = part[name] === undefined ? published : name;
     const value = part[spelling];
     if (value === undefined || value === null) continue;
     checked[name] = checkPixels(value, `${field}.${spelling}`);
   }
-  const spelling = part.exifOrientation === undefined ? 'exif_orientation' : 'exifOrientation';
-  const value = part[spelling] ?? undefined;
-  if (value !== undefined) checked.exifOrientation = checkExif(value, `${field}.${spelling}`);
-  return checked;
 }
 
 function checkText(text: unknown, field: string): string {
@@ -196,6 +247,21 @@ function checkImage(image: unknown, field: string): ImagePart['image'] {
   if (!Array.isArray(image)) return checkSource(image, field);
   if (image.length === 0) throw inputError('INPUT_EMPTY', field, 'the list has no image');
   return image.map((source, i) => checkSource(source, `${field}[${i}]`));
+}
+
+function checkFrames(frames: unknown, field: string): readonly ImageSource[] {
+  if (!Array.isArray(frames)) {
+    throw inputError('INPUT_TYPE', field, `expected a list of pictures, got ${kindOf(frames)}`);
+  }
+  if (frames.length === 0) throw inputError('INPUT_EMPTY', field, 'the clip has no frame');
+  checkFrameCount(frames.length, field); // before a list of millions is copied
+  return frames.map((source, i) => checkSource(source, `${field}[${i}]`));
+}
+
+function checkFrameCount(frames: number, field: string): void {
+  if (frames <= messageLimits.frames) return;
+  const what = `${frames} frames up to here, the limit is ${messageLimits.frames}`;
+  throw inputError('INPUT_TOO_MANY_FRAMES', field, what);
 }
 
 /** Only what kind of thing it is: loading it finds out the rest. */
@@ -212,6 +278,14 @@ function checkPixels(value: unknown, field: string): number {
     throw inputError('INPUT_TYPE', field, `expected a number, got ${kindOf(value)}`);
   if (Number.isSafeInteger(value) && value >= 1) return value;
   throw inputError('INPUT_RANGE', field, `expected a positive whole number, got ${value}`);
+}
+
+function checkSeconds(value: unknown, field: string): number {
+  if (typeof value !== 'number')
+    throw inputError('INPUT_TYPE', field, `expected a number, got ${kindOf(value)}`);
+  if (value > 0 && value <= messageLimits.secondsPerGrid) return value;
+  const what = `expected seconds, over 0 and at most ${messageLimits.secondsPerGrid}, got ${value}`;
+  throw inputError('INPUT_RANGE', field, what);
 }
 
 function checkExif(value: unknown, field: string): ImagePart['exifOrientation'] {

@@ -1,7 +1,7 @@
 /** From RGB pixels to the rows that the vision tower's first layer multiplies. */
 
 import { InputError } from '../errors.ts';
-import { type PixelLimits, resizeBicubic, smartResize, smartResizeStrict } from './resize.ts';
+import { type ImageSize, type PixelLimits, resizeBicubic, smartResize, smartResizeStrict } from './resize.ts';
 import { checkRgbImage, type RgbImage } from './rgbImage.ts';
 
 /** `preprocessor_config.json`, its own words in camelCase. */
@@ -32,18 +32,26 @@ export interface ResizeOptions {
   readonly resizedWidth?: number;
 }
 
-export interface PreprocessedImage {
-  /** [t * h * w, channels * temporalPatchSize * patchSize * patchSize]: see `extractPatches` */
-  readonly pixelValues: Float32Array;
-  /** Patches along time, height, width. */
-  readonly gridThw: [t: number, h: number, w: number];
+/** A picture after each resize; of a clip, its first frame. */
+export interface ResizedImage {
   /** After `fetch_image`. */
   readonly resized: RgbImage;
   /** After the image processor's own resize. */
   readonly processed: RgbImage;
 }
 
-const FETCH_LIMITS: PixelLimits = { minPixels: 4 * 28 * 28, maxPixels: 16_384 * 28 * 28 };
+/** A picture or a clip, as the vision tower takes it. */
+export interface PreprocessedImage extends ResizedImage {
+  /** [t * h * w, channels * temporalPatchSize * patchSize * patchSize]: see `extractPatches` */
+  readonly pixelValues: Float32Array;
+  /** Patches along time, height, width. */
+  readonly gridThw: [t: number, h: number, w: number];
+  /** Seconds from one temporal patch of a clip to the next, if it is known. */
+  readonly secondsPerGrid?: number;
+}
+
+/** What a still picture's area is brought to. */
+export const FETCH_LIMITS: PixelLimits = { minPixels: 4 * 28 * 28, maxPixels: 16_384 * 28 * 28 };
 const CHANNELS = 3;
 
 /**
@@ -67,23 +75,40 @@ export function preprocessImage(
   name: string,
 ): PreprocessedImage {
   const source = checkRgbImage(image, name);
-  const fetchSize = fetchImageSize(source, options, name);
-  const resized = resizeBicubic(source, fetchSize.height, fetchSize.width);
-
-  // QUIRK(double-resize): the processor fits the picture to its own limits once more.
-  const factor = config.patchSize * config.mergeSize;
-  const size = smartResizeStrict(resized.height, resized.width, config, { factor, name });
-  const processed = resizeBicubic(resized, size.height, size.width);
-
-  const gridThw: [number, number, number] = [
-    1,
-    size.height / config.patchSize,
-    size.width / config.patchSize,
-  ];
-  return { pixelValues: extractPatches(processed, config), gridThw, resized, processed };
+  const { resized, processed } = resizeTwice(source, fetchSize(source, options, name), config, name);
+  const still = new Array<RgbImage>(config.temporalPatchSize).fill(processed);
+  return { ...extractPatches(still, config), resized, processed };
 }
 
-function fetchImageSize(image: RgbImage, options: ResizeOptions, name: string) {
+/**
+ * The first resize and the image processor's own.
+ *
+ * @param size of the first; the second is the processor's to choose
+ * @throws ImageError IMAGE_ASPECT, IMAGE_TOO_SMALL
+ */
+export function resizeTwice(
+  image: RgbImage,
+  size: ImageSize,
+  config: ImageProcessorConfig,
+  name: string,
+): ResizedImage {
+  const resized = resizeBicubic(image, size.height, size.width);
+  // QUIRK(double-resize): the processor fits the picture to its own limits once more.
+  const factor = config.patchSize * config.mergeSize;
+  const second = smartResizeStrict(size.height, size.width, config, { factor, name });
+  return { resized, processed: resizeBicubic(resized, second.height, second.width) };
+}
+
+/**
+ * The size of the first resize, as a message part asks for it.
+ *
+ * @param image the picture, or its size alone
+ * @throws InputError INPUT_RANGE
+ * @throws ImageError IMAGE_ASPECT, IMAGE_TOO_SMALL
+ *
+ * Follows: bailing_qwen2_5_utils.py, fetch_image
+ */
+export function fetchSize(image: ImageSize, options: ResizeOptions, name: string): ImageSize {
   const { resizedHeight, resizedWidth } = options;
   const limits = {
     minPixels: options.minPixels ?? FETCH_LIMITS.minPixels,
@@ -106,39 +131,71 @@ function fetchImageSize(image: RgbImage, options: ResizeOptions, name: string) {
 }
 
 /**
- * Normalises a picture and lays it out patch by patch: the patches of one merged patch stand together, and so
- * do merged patches of one row. Columns of a row: channel, frame (all equal), y, x.
+ * Normalises frames and lays them out patch by patch. Each `temporalPatchSize` of them, one after the other, make one
+ * step of time; in it the patches of one merged patch stand together, and so do merged patches of one row. Columns of
+ * a row: channel, frame, y, x.
+ *
+ * @param frames of one size, a multiple of the merged patch; as many as fill their temporal patches
+ * @returns `pixelValues` [t * h * w, channels * temporalPatchSize * patchSize * patchSize] float32, and the grid
+ *
+ * Follows: transformers 4.49, Qwen2VLImageProcessor._preprocess
  */
-function extractPatches(image: RgbImage, config: ImageProcessorConfig): Float32Array {
+export function extractPatches(
+  frames: readonly RgbImage[],
+  config: ImageProcessorConfig,
+): Pick<PreprocessedImage, 'pixelValues' | 'gridThw'> {
   const { patchSize, mergeSize, temporalPatchSize } = config;
+  const [{ width, height }] = frames;
+  const gridThw: [number, number, number] = [
+    frames.length / temporalPatchSize,
+    height / patchSize,
+    width / patchSize,
+  ];
+  const pixelValues = new Float32Array(frames.length * height * width * CHANNELS);
+  const rowLength = CHANNELS * temporalPatchSize * patchSize ** 2;
   const normalized = Array.from({ length: CHANNELS }, (_, channel) => normalizedLevels(channel, config));
-  const pixelValues = new Float32Array(image.height * image.width * CHANNELS * temporalPatchSize);
-  const mergedRows = image.height / patchSize / mergeSize;
-  const mergedColumns = image.width / patchSize / mergeSize;
 
   let next = 0;
-  for (let mergedRow = 0; mergedRow < mergedRows; mergedRow++) {
-    for (let mergedColumn = 0; mergedColumn < mergedColumns; mergedColumn++) {
-      for (let rowInMerge = 0; rowInMerge < mergeSize; rowInMerge++) {
-        for (let columnInMerge = 0; columnInMerge < mergeSize; columnInMerge++) {
-          const top = (mergedRow * mergeSize + rowInMerge) * patchSize;
-          const left = (mergedColumn * mergeSize + columnInMerge) * patchSize;
-
-          for (let channel = 0; channel < CHANNELS; channel++) {
-            for (let frame = 0; frame < temporalPatchSize; frame++) {
-              for (let y = top; y < top + patchSize; y++) {
-                for (let x = left; x < left + patchSize; x++) {
-                  const level = image.data[(y * image.width + x) * CHANNELS + channel];
-                  pixelValues[next++] = normalized[channel][level];
-                }
-              }
-            }
+  const [steps, rows, columns] = gridThw;
+  for (let t = 0; t < steps; t++) {
+    const together = frames.slice(t * temporalPatchSize, (t + 1) * temporalPatchSize);
+    for (let mergedRow = 0; mergedRow < rows; mergedRow += mergeSize) {
+      for (let mergedColumn = 0; mergedColumn < columns; mergedColumn += mergeSize) {
+        for (let row = mergedRow; row < mergedRow + mergeSize; row++) {
+          for (let column = mergedColumn; column < mergedColumn + mergeSize; column++) {
+            const patch = pixelValues.subarray(next, next + rowLength);
+            writePatch(
+              patch,
+              together,
+              { top: row * patchSize, left: column * patchSize, patchSize },
+              normalized,
+            );
+            next += rowLength;
           }
         }
       }
     }
   }
-  return pixelValues;
+  return { pixelValues, gridThw };
+}
+
+/** One row of `pixelValues`: the same square of each frame of a step of time. */
+function writePatch(
+  patch: Float32Array,
+  frames: readonly RgbImage[],
+  { top, left, patchSize }: { top: number; left: number; patchSize: number },
+  normalized: readonly Float32Array[],
+): void {
+  let next = 0;
+  for (let channel = 0; channel < CHANNELS; channel++) {
+    for (const { data, width } of frames) {
+      for (let y = top; y < top + patchSize; y++) {
+        for (let x = left; x < left + patchSize; x++) {
+          patch[next++] = normalized[channel][data[(y * width + x) * CHANNELS + channel]];
+        }
+      }
+    }
+  }
 }
 
 /** What each of the 256 levels becomes; every step rounds to float32, as numpy's does. */

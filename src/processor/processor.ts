@@ -2,6 +2,7 @@
 import { renderPrompt } from './chat.ts';
 import { renderChatTemplate } from './chatTemplate.ts';
 import { checkImagePatches, expandImages } from './expandImages.ts';
+import { preprocessFrames } from './frames.ts';
 import { loadImage } from './imageSource.ts';
 import { checkMessages, imagesOf, type Message } from './messages.ts';
 import { type ImageProcessorConfig, type PreprocessedImage, preprocessImage } from './patches.ts';
@@ -21,6 +22,7 @@ export interface PreparedInputs {
   /** With every `<image>` replaced by its patch tokens. */
   readonly expandedText: string;
   readonly inputIds: readonly number[]; // [tokens]
+  /** Pictures and clips, in prompt order. */
   readonly images: readonly PreprocessedImage[];
   /** What the caller should know, e.g. that several images are laid out as in the published code. */
   readonly warnings: readonly string[];
@@ -53,10 +55,16 @@ export class Processor {
         : renderPrompt(messages, { addGenerationPrompt: true });
 
     const images: PreprocessedImage[] = [];
-    for (const { part, source, field } of imagesOf(messages)) {
+    for (const placed of imagesOf(messages)) {
       signal?.throwIfAborted();
-      const image = await loadImage(source, field, { exifOrientation: part.exifOrientation });
-      images.push(preprocessImage(image, part, this.imageConfig, image.name));
+      if ('frames' in placed) {
+        const { part, frames, field } = placed;
+        images.push(await preprocessFrames(frames, field, part, this.imageConfig, signal));
+      } else {
+        const { part, source, field } = placed;
+        const image = await loadImage(source, field, { exifOrientation: part.exifOrientation });
+        images.push(preprocessImage(image, part, this.imageConfig, image.name));
+      }
     }
 
     const tokensPerImage = images.map(

@@ -1,7 +1,16 @@
-import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { readFixtures } from '../processor/fixtures.ts';
 import { bundledModel, m2 } from './helpers.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'm2-cli-'));
@@ -14,6 +23,13 @@ writeFileSync(textFile, 'This is no picture, whatever its name says.\n');
 const cutPicture = join(scratch, 'cut.png');
 writeFileSync(cutPicture, readFileSync(picture));
 truncateSync(cutPicture, 9000);
+const unlikeFrames = join(scratch, 'unlike');
+mkdirSync(unlikeFrames);
+copyFileSync(picture, join(unlikeFrames, '1.png'));
+const [{ file: smallPicture }] = readFixtures();
+writeFileSync(join(unlikeFrames, '2.PNG'), smallPicture);
+const noFrames = join(scratch, 'none');
+mkdirSync(noFrames);
 const corruptPicture = join(scratch, 'corrupt.png');
 writeFileSync(corruptPicture, readFileSync(picture).fill(0xff, 2000, 2040));
 
@@ -27,6 +43,8 @@ const wrongUsage: [string, string[], RegExp][] = [
   ['a value for a switch', ['generate', 'Hi', '--json=yes'], /--json/],
   ['empty path', ['generate', 'Hi', '--model', ''], /--model/],
   ['no question', ['generate', '--image', picture], /question/],
+  ['frames without a question', ['generate', '--frames', unlikeFrames], /question/],
+  ['no folder of frames', ['generate', 'Hi', '--frames', ''], /--frames is empty/],
   ['two questions', ['generate', 'What', 'is this?'], /"is this\?"/],
   ['no tokens', ['generate', 'Hi', '--max-new-tokens', '0'], /--max-new-tokens is "0"/],
   ['no whole number', ['generate', 'Hi', '--max-new-tokens', '1e3'], /--max-new-tokens is "1e3"/],
@@ -62,12 +80,16 @@ const wrongFiles: [string, string[], string][] = [
     ['generate', ...Array(33).fill(['--image', picture]).flat(), 'Hi'],
     'INPUT_TOO_MANY_IMAGES',
   ],
+  ['no such folder of frames', ['generate', '--frames', missing, 'Hi'], 'IMAGE_NOT_FOUND'],
+  ['a file as folder of frames', ['generate', '--frames', picture, 'Hi'], 'IMAGE_NOT_FOUND'],
+  ['a folder without frames', ['generate', '--frames', noFrames, 'Hi'], 'IMAGE_NOT_FOUND'],
   ['line ends in a path', ['generate', '--image', 'a\nb\x1b[2Jc', 'Hi'], 'IMAGE_NOT_FOUND'],
   ['inspect: no such model', ['inspect', missing], 'CKPT_FILE_MISSING'],
 ];
 
 /** Found only once the model is there: these runs open the GPU. */
 const wrongPrompts: [string, string[], string][] = [
+  ['frames of two sizes', ['generate', '--quiet', '--frames', unlikeFrames, 'Hi'], 'INPUT_FRAME_SIZE'],
   ['more tokens than the context', ['generate', '--quiet', 'word '.repeat(5000)], 'INPUT_CONTEXT_OVERFLOW'],
   [
     'more <image> than images',

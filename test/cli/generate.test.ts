@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { bundledModel, m2, runToEnd } from './helpers.ts';
@@ -75,6 +76,23 @@ describe('m2 generate', () => {
     expect(JSON.parse(asPublished.stdout).warnings).toEqual([expect.stringContaining('several images')]);
     expect(asPublished.errorLines).toContainEqual(expect.stringMatching(/^warning: several images/));
     expect(JSON.parse(fixed.stdout).warnings).toEqual([]);
+  });
+
+  test('--frames shows the pictures of a folder, by name, as one clip', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'm2-frames-'));
+    for (const name of ['2.png', '1.PNG']) copyFileSync(pathOf(examples[0].image), join(folder, name));
+    writeFileSync(join(folder, 'notes.txt'), 'no picture\n');
+    const flags = ['--json', '--max-new-tokens', '3', '--frames', folder];
+    const { exitCode, stdout, errorLines } = await m2(['generate', ...flags, 'Count the yellow shapes.']);
+    rmSync(folder, { recursive: true });
+    expect(exitCode).toBe(0);
+    expect(errorLines).toContainEqual(expect.stringMatching(/^asking: \S*1\.PNG, \S*2\.png, "Count/));
+    const { tokens, timings, warnings } = JSON.parse(stdout);
+    expect(tokens).toHaveLength(3);
+    // One temporal patch of 11 x 13 merged tokens: a frame has at least 128 * 28^2 pixels.
+    expect(timings.promptTokens).toBeGreaterThan(143);
+    expect(timings.promptTokens).toBeLessThan(2 * 143);
+    expect(warnings).toEqual([]);
   });
 
   test("--prompt-template jinja renders with the model's own template", async () => {

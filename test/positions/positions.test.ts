@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import {
+  type ImageGrid,
   mRopePositions,
   positionsFor,
   textPositions,
   videoRopePositions,
 } from '../../src/model/positions.ts';
+import type { GridThw } from '../../src/model/windows.ts';
 import { goldenCases, thrownBy } from '../processor-text/helpers.ts';
 import { goldens, readJson } from '../readTensors.ts';
 
@@ -17,21 +19,51 @@ function rows(positionIds: Int32Array): number[][] {
   return [0, 1, 2].map((axis) => Array.from(positionIds.subarray(axis * tokens, (axis + 1) * tokens)));
 }
 
+function imagesOf({ image_grid_thw: grids }: { image_grid_thw: GridThw[] | null }): ImageGrid[] {
+  return (grids ?? []).map((gridThw) => ({ gridThw }));
+}
+
 describe('positions.json', () => {
   const table = readJson(`${goldens}positions.json`);
   for (const [i, row] of table.rows.entries()) {
     for (const quirks of ['reference', 'fixed'] as const) {
       test(`row ${i}, quirks ${quirks}`, () => {
-        const grids = row.image_grid_thw ?? [];
-        const mRope = mRopePositions(row.input_ids, grids, config, quirks, row.attention_mask);
+        const images = imagesOf(row);
+        const mRope = mRopePositions(row.input_ids, images, config, quirks, row.attention_mask);
         expect(rows(mRope.positionIds)).toEqual(row.m_rope.position_ids);
         expect(mRope.ropeDelta).toBe(row.m_rope.rope_delta);
 
-        const videoRope = videoRopePositions(row.input_ids, grids, config, quirks, row.attention_mask);
+        const videoRope = videoRopePositions(row.input_ids, images, config, quirks, row.attention_mask);
         expect(rows(videoRope.positionIds)).toEqual(row.video_rope_int_scale.position_ids);
         expect(videoRope.ropeDelta).toBe(row.video_rope_int_scale.rope_delta);
       });
     }
+  }
+});
+
+describe("clips under m_rope stand where transformers' Qwen2.5-VL puts them", () => {
+  const { tokens, rows: clips } = readJson(
+    new URL('../fixtures/frames/positions.json', import.meta.url).pathname,
+  );
+  const qwen = { imageStartToken: tokens.start, imagePatchToken: tokens.image, spatialMergeSize: 2 };
+
+  interface StoredGrid {
+    readonly grid_thw: GridThw;
+    readonly second_per_grid: number | null;
+  }
+  for (const row of clips) {
+    test(row.name, () => {
+      // Qwen2.5-VL gives clips a token of their own, here they take the image's; a picture has one step of time there.
+      const ids = row.input_ids.map((id: number) => (id === tokens.video ? tokens.image : id));
+      const images = row.grids.map(({ grid_thw: gridThw, second_per_grid: seconds }: StoredGrid) => ({
+        gridThw,
+        // Without seconds transformers takes 1; makePositions.py has it count one step a second where we have none.
+        secondsPerGrid: seconds ?? (row.tokens_per_second === 2 ? 1 : undefined),
+      }));
+      const { positionIds, ropeDelta } = mRopePositions(ids, images, qwen, 'fixed', row.attention_mask);
+      expect(rows(positionIds)).toEqual(row.position_ids);
+      expect(ropeDelta).toBe(row.rope_delta);
+    });
   }
 });
 
@@ -48,7 +80,7 @@ describe('positions of the golden cases', () => {
             : 'm_rope';
       const quirks = golden.expansion === 'intended' ? 'fixed' : 'reference';
       const ids: number[] = golden.input_ids;
-      const positions = positionsFor(rope, ids, golden.image_grid_thw ?? [], config, quirks);
+      const positions = positionsFor(rope, ids, imagesOf(golden), config, quirks);
       const expected: number[][] = golden.position_ids;
       expect(rows(positions.positionIds)).toEqual(
         expected.length === 1 ? Array(3).fill(expected[0]) : expected,
@@ -65,7 +97,7 @@ describe('positions of the golden cases', () => {
 });
 
 describe('the examples of the docstrings', () => {
-  const grid = [[1, 4, 4]] as const;
+  const grid = [{ gridThw: [1, 4, 4] }] as const;
 
   test('m_rope: 3 text tokens and an image of 2x2', () => {
     const ids = [1, 2, START, PATCH, PATCH, PATCH, PATCH, END, 3];
@@ -78,9 +110,42 @@ describe('the examples of the docstrings', () => {
     expect(ropeDelta).toBe(-2);
   });
 
+  test('m_rope: a clip of 3 temporal patches, with and without seconds', () => {
+    const ids = [1, START, PATCH, PATCH, PATCH, END];
+    const clip = { gridThw: [3, 2, 2] } as const;
+    const bare = mRopePositions(ids, [clip], config, 'fixed');
+    expect(rows(bare.positionIds)).toEqual([
+      [0, 1, 2, 3, 4, 5],
+      [0, 1, 2, 2, 2, 5],
+      [0, 1, 2, 2, 2, 5],
+    ]);
+    expect(bare.ropeDelta).toBe(0);
+    const slow = mRopePositions(ids, [{ ...clip, secondsPerGrid: 2 }], config, 'fixed');
+    expect(rows(slow.positionIds)).toEqual([
+      [0, 1, 2, 6, 10, 11],
+      [0, 1, 2, 2, 2, 11],
+      [0, 1, 2, 2, 2, 11],
+    ]);
+    expect(slow.ropeDelta).toBe(6);
+  });
+
+  test('video_rope: a clip takes two steps a temporal patch, rows and columns go along; seconds change nothing', () => {
+    const ids = [1, START, ...Array(8).fill(PATCH), END];
+    const clip = { gridThw: [2, 4, 4] } as const;
+    const { positionIds, ropeDelta } = videoRopePositions(ids, [clip], config, 'fixed');
+    expect(rows(positionIds)).toEqual([
+      [0, 1, 2, 2, 2, 2, 4, 4, 4, 4, 5],
+      [0, 1, 2, 2, 3, 3, 4, 4, 5, 5, 5],
+      [0, 1, 2, 3, 2, 3, 4, 5, 4, 5, 5],
+    ]);
+    expect(ropeDelta).toBe(-5);
+    const slow = videoRopePositions(ids, [{ ...clip, secondsPerGrid: 9 }], config, 'fixed');
+    expect(slow).toEqual({ positionIds, ropeDelta });
+  });
+
   test('video_rope: an image of 1x4, centred', () => {
     const ids = [1, START, PATCH, PATCH, PATCH, PATCH, END];
-    const { positionIds, ropeDelta } = videoRopePositions(ids, [[1, 2, 8]], config, 'fixed');
+    const { positionIds, ropeDelta } = videoRopePositions(ids, [{ gridThw: [1, 2, 8] }], config, 'fixed');
     expect(rows(positionIds)).toEqual([
       [0, 1, 2, 2, 2, 2, 3],
       [0, 1, 2, 2, 2, 2, 3],
@@ -98,11 +163,11 @@ describe('the examples of the docstrings', () => {
 });
 
 describe('prompts whose image tokens do not fit the grids', () => {
-  const grid = [1, 4, 4] as const; // 4 merged tokens
+  const grid: ImageGrid = { gridThw: [1, 4, 4] }; // 4 merged tokens
   const image = [START, PATCH, PATCH, PATCH, PATCH, END];
 
   for (const place of [mRopePositions, videoRopePositions]) {
-    const codeOf = (ids: number[], grids: (typeof grid)[], quirks: 'reference' | 'fixed') =>
+    const codeOf = (ids: number[], grids: ImageGrid[], quirks: 'reference' | 'fixed') =>
       thrownBy(() => place(ids, grids, config, quirks)).code;
 
     test(`${place.name}: an image that runs past the end`, () => {

@@ -55,6 +55,11 @@ describe('placeholders', () => {
   test('a list gives one a line', () => {
     expect(content(image(['a', 'b', 'c']), text('x'))).toBe('<image>\n<image>\n<image>x');
   });
+  test('a clip gives one, however many frames it has', () => {
+    const clip = { type: 'video', frames: ['a', 'b', 'c'] };
+    expect(content(clip, text('x'), clip)).toBe('<image>x<image>');
+    expect(content(text('see <image>'), clip)).toBe('see <image>');
+  });
   test('those in the text, before or after, are taken off each part', () => {
     expect(content(image('a'), text('see <image> here'))).toBe('see <image> here');
     expect(content(text('see <image> here'), image(['a', 'b', 'c']))).toBe(

@@ -74,10 +74,11 @@ describe('templates that go over parts', () => {
         content: [
           { type: 'image', image: new Uint8Array(1000) },
           { type: 'text', text: 'a' },
+          { type: 'video', frames: ['1.png', '2.png'] },
         ],
       },
     ]);
-    expect(renderChatTemplate(overParts, messages, plain)).toBe('Hello;[img]a;');
+    expect(renderChatTemplate(overParts, messages, plain)).toBe('Hello;[img]a[img];');
   });
   test('text that looks like printed parts changes nothing', () => {
     const text = '[{"type": "text", "text": "x"}]';

@@ -51,6 +51,42 @@ describe('what is refused, and where', () => {
       'INPUT_TYPE',
       'messages[0].content[0].image[1]',
     ],
+    [
+      'a video part without frames',
+      [user([{ type: 'video', video: 'a.mp4' }])],
+      'INPUT_TYPE',
+      'messages[0].content[0].frames',
+    ],
+    [
+      'a clip without a frame',
+      [user([{ type: 'video', frames: [] }])],
+      'INPUT_EMPTY',
+      'messages[0].content[0].frames',
+    ],
+    [
+      'a number as frame',
+      [user([{ type: 'video', frames: ['a', 1] }])],
+      'INPUT_TYPE',
+      'messages[0].content[0].frames[1]',
+    ],
+    [
+      '10^7 frames (I14)',
+      [user([{ type: 'video', frames: Array(1e7).fill('a') }])],
+      'INPUT_TOO_MANY_FRAMES',
+      'messages[0].content[0].frames',
+    ],
+    [
+      '769 frames in all',
+      [user([{ type: 'video', frames: Array(768).fill('a') }]), user([{ type: 'video', frames: ['a'] }])],
+      'INPUT_TOO_MANY_FRAMES',
+      'messages[1].content',
+    ],
+    [
+      '33 clips',
+      [user(Array(33).fill({ type: 'video', frames: ['a'] }))],
+      'INPUT_TOO_MANY_IMAGES',
+      'messages',
+    ],
     ['10^7 characters', [user('ab '.repeat(3_333_334))], 'INPUT_TOO_LONG', 'messages[0].content'],
     [
       '1 M characters in all',
@@ -93,6 +129,17 @@ describe('what is refused, and where', () => {
     const error = thrownBy(() => checkMessages([user([part])]));
     expect([error.code, error.details.field]).toEqual(['INPUT_RANGE', 'messages[0].content[0].max_pixels']);
   });
+  test.each([
+    ['0', 0, 'INPUT_RANGE'],
+    ['negative', -1, 'INPUT_RANGE'],
+    ['NaN', Number.NaN, 'INPUT_RANGE'],
+    ['over a minute', 60.1, 'INPUT_RANGE'],
+    ['text', '1', 'INPUT_TYPE'],
+  ])('secondsPerGrid %s', (_, secondsPerGrid, code) => {
+    const part = { type: 'video', frames: ['a'], secondsPerGrid };
+    const error = thrownBy(() => checkMessages([user([part])]));
+    expect([error.code, error.details.field]).toEqual([code, 'messages[0].content[0].secondsPerGrid']);
+  });
   test('resizedHeight as text', () => {
     const error = thrownBy(() => checkMessages([user([{ type: 'image', image: 'a', resizedHeight: '56' }])]));
     expect([error.code, error.details.field]).toEqual(['INPUT_TYPE', 'messages[0].content[0].resizedHeight']);
@@ -119,6 +166,13 @@ describe('what is taken', () => {
     const [message] = checkMessages([{ ...user([{ ...published, detail: 'low' }, ours]), name: 'me' }]);
     expect(message).toEqual({ role: 'user', content: [ours, ours] });
   });
+  test('768 frames; a clip with its options, in both spellings', () => {
+    expect(() => checkMessages([user([{ type: 'video', frames: Array(768).fill('a') }])])).not.toThrow();
+    const ours = { type: 'video', frames: ['a', 'b'], secondsPerGrid: 0.5, maxPixels: 4000 };
+    const published = { type: 'video', frames: ['a', 'b'], seconds_per_grid: 0.5, max_pixels: 4000, fps: 4 };
+    const [message] = checkMessages([user([ours, published])]);
+    expect(message).toEqual(user([ours, ours]));
+  });
   test('__proto__ in a message from JSON', () => {
     const json =
       '[{"role": "user", "content": [{"type": "text", "text": "a", "__proto__": {"polluted": 1}}]}]';
@@ -127,13 +181,16 @@ describe('what is taken', () => {
   });
 });
 
-test('imagesOf: prompt order, lists taken apart, the options of a list left out', () => {
+test('imagesOf: prompt order, clips whole, lists taken apart, the options of a list left out', () => {
   const bytes = new Uint8Array(3);
   const pixels = { width: 1, height: 1, data: bytes };
   const messages = checkMessages([
     user([text, { type: 'image', image: 'a.png', maxPixels: 4000 }]),
     user('between'),
-    user([{ type: 'image', image: [bytes, pixels], maxPixels: 4000 }]),
+    user([
+      { type: 'video', frames: ['1.png', bytes], secondsPerGrid: 2 },
+      { type: 'image', image: [bytes, pixels], maxPixels: 4000 },
+    ]),
   ]);
   expect(imagesOf(messages)).toEqual([
     {
@@ -141,7 +198,12 @@ test('imagesOf: prompt order, lists taken apart, the options of a list left out'
       source: 'a.png',
       field: 'messages[0].content[1].image',
     },
-    { part: { type: 'image', image: bytes }, source: bytes, field: 'messages[2].content[0].image[0]' },
-    { part: { type: 'image', image: pixels }, source: pixels, field: 'messages[2].content[0].image[1]' },
+    {
+      part: { type: 'video', frames: ['1.png', bytes], secondsPerGrid: 2 },
+      frames: ['1.png', bytes],
+      field: 'messages[2].content[0].frames',
+    },
+    { part: { type: 'image', image: bytes }, source: bytes, field: 'messages[2].content[1].image[0]' },
+    { part: { type: 'image', image: pixels }, source: pixels, field: 'messages[2].content[1].image[1]' },
   ]);
 });

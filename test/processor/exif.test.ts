@@ -308,6 +308,7 @@ describe('the option of an image part', () => {
   function partOf(options: object): ImagePart {
     const part = { type: 'image', image: 'a', ...options };
     const [{ part: checked }] = imagesOf(checkMessages([{ role: 'user', content: [part] }]));
+    if (checked.type !== 'image') throw new Error('the part is no image part any more');
     return checked;
   }
 

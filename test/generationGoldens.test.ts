@@ -1,6 +1,8 @@
+import { readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openGpu } from '../src/gpu/device.ts';
 import { BeamScorer } from '../src/model/beamScorer.ts';
+import type { GenerateOptions } from '../src/model/generate.ts';
 import { M2Reasoning } from '../src/model/m2Reasoning.ts';
 import type { Message, Part } from '../src/processor/messages.ts';
 import { goldens, readJson } from './readTensors.ts';
@@ -22,26 +24,52 @@ function withPaths(messages: readonly Message[]): Message[] {
   return messages.map((message) => ({ ...message, content: (message.content as Part[]).map(withPath) }));
 }
 
-describe(`beam search finds the reference's answers, on ${gpu.description}`, () => {
-  it.each([
-    'beam5-text',
-    'beam5-eos',
-    'beam5-length-penalty-3',
-    'beam5-length-penalty-minus-1',
-    'beam5-image-intended',
-    'beam5-image-published',
-  ])('%s', async (name) => {
+const names = readdirSync(`${goldens}generation`).map((file) => file.replace('.json', ''));
+
+describe(`beams, penalties, n-grams and minimum length choose what the reference chose, on ${gpu.description}`, () => {
+  it.each(names)('%s', async (name) => {
     const golden = readJson(`${goldens}generation/${name}.json`);
-    const { num_beams, length_penalty, max_new_tokens, eos_token_id } = golden.generate_options;
+    const options = golden.generate_options;
     const result = await model.generate(withPaths(golden.messages), {
       quirks: golden.behaviour === 'intended' ? 'fixed' : 'reference',
-      numBeams: num_beams,
-      lengthPenalty: length_penalty,
-      maxNewTokens: max_new_tokens,
-      eosTokenId: eos_token_id,
+      numBeams: options.num_beams,
+      lengthPenalty: options.length_penalty,
+      maxNewTokens: options.max_new_tokens,
+      eosTokenId: options.eos_token_id,
+      repetitionPenalty: options.repetition_penalty,
+      noRepeatNgramSize: options.no_repeat_ngram_size,
+      minLength: options.min_length,
     }).result;
     expect(result.tokens).toEqual(golden.new_ids);
     expect(result.text).toBe(golden.text);
+  });
+});
+
+describe('sampling', () => {
+  const question: Message[] = [{ role: 'user', content: 'What is 12 * 12?' }];
+  const draw = (options: GenerateOptions) =>
+    model.generate(question, { maxNewTokens: 24, ...options }).result.then(({ tokens }) => tokens);
+
+  it('gives the same answer for the same seed, and another one for another', async () => {
+    const first = await draw({ generation: 'model-page', maxNewTokens: 24, seed: 7 });
+    expect(await draw({ generation: 'model-page', maxNewTokens: 24, seed: 7 })).toEqual(first);
+    expect(await draw({ generation: 'model-page', maxNewTokens: 24, seed: 8 })).not.toEqual(first);
+  });
+
+  it('is greedy at temperature 0, and with topK 1', async () => {
+    const greedy = await draw({});
+    expect(await draw({ temperature: 0, doSample: true })).toEqual(greedy);
+    expect(await draw({ topK: 1, seed: 3 })).toEqual(greedy);
+  });
+
+  it('keeps to the checkpoint only when asked to', async () => {
+    const tokens = await draw({ generation: 'checkpoint' });
+    expect(tokens.length).toBeGreaterThan(0);
+  });
+
+  it('draws with penalties: no token of the answer comes twice when that costs enough', async () => {
+    const tokens = await draw({ temperature: 1, seed: 1, presencePenalty: 100, topK: 0, topP: 1 });
+    expect(new Set(tokens).size).toBe(tokens.length);
   });
 });
 

@@ -1,0 +1,70 @@
+/** Processed probabilities against transformers' own: test/goldens/sampling.json, on the CPU and on the GPU. */
+import { afterAll, describe, expect, it } from 'vitest';
+import { openGpu } from '../../src/gpu/device.ts';
+import { processLogits, type TextSoFar } from '../../src/model/cpuSampler.ts';
+import { goldens, readJson } from '../readTensors.ts';
+import { OFF, type ProcessOptions, processOnGpu } from './processOnGpu.ts';
+
+interface Row {
+  options: Record<string, number | number[]>;
+  input_ids: number[];
+  logits: number[];
+  probs: number[];
+  probs_float32: number[] | null;
+  cut_inside_ties: boolean;
+}
+const rows: Row[] = readJson(`${goldens}sampling.json`).rows;
+
+const gpu = await openGpu();
+afterAll(() => gpu.destroy());
+
+describe(`sampling.json on ${gpu.description}`, () => {
+  it('has the twenty rows', () => expect(rows.length).toBe(20));
+
+  it.each(rows.map((row, index) => ({ row, name: `${index} ${JSON.stringify(row.options)}` })))(
+    'row $name',
+    async ({ row }) => {
+      const { options, text } = ours(row);
+      const logits = Float32Array.from(row.logits);
+      // generate itself runs in float32: where float64 keeps other tokens, the row has both
+      const expected = row.probs_float32 ?? row.probs;
+      const onCpu = processLogits(logits, options, text);
+      const onGpu = await processOnGpu(gpu, logits, options, text);
+      expect(difference(onCpu, expected, row.cut_inside_ties)).toBeLessThan(1e-6);
+      expect(difference(onGpu, expected, row.cut_inside_ties)).toBeLessThan(1e-6);
+    },
+  );
+
+  it('fails when one thing is changed', async () => {
+    const { options, text } = ours(rows[16]);
+    const logits = Float32Array.from(rows[16].logits);
+    const changes: Partial<ProcessOptions>[] = [{ repetitionPenalty: 1 }, { temperature: 1 }, { topP: 0.5 }];
+    for (const change of changes) {
+      const changed = await processOnGpu(gpu, logits, { ...options, ...change }, text);
+      expect(difference(changed, rows[16].probs, false)).toBeGreaterThan(1e-3);
+    }
+  });
+});
+
+function ours({ options, input_ids }: Row): { options: ProcessOptions; text: TextSoFar } {
+  const { eos_token_id = [], ...rest } = options;
+  const named = Object.entries(rest).map(([key, value]) => [
+    key.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase()),
+    value,
+  ]);
+  return {
+    options: { ...OFF, ...Object.fromEntries(named) },
+    text: { promptIds: input_ids, answerIds: [], endTokens: [eos_token_id].flat() },
+  };
+}
+
+/** Largest difference; of sorted probabilities where a cut goes through ties, as torch's sort is not stable. */
+function difference(actual: ArrayLike<number>, expected: readonly number[], sorted: boolean): number {
+  const order = (values: ArrayLike<number>) => {
+    const array = Float64Array.from(values);
+    return sorted ? array.sort() : array;
+  };
+  const [a, b] = [order(actual), order(expected)];
+  expect(a.length).toBe(b.length);
+  return b.reduce((largest, value, id) => Math.max(largest, Math.abs(a[id] - value)), 0);
+}

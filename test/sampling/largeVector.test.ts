@@ -1,0 +1,53 @@
+/** The 7B model's vocabulary: logits from a formula, what transformers keeps of them from fixtures/sampling/makeLargeVector.py. */
+import { readFileSync } from 'node:fs';
+import { afterAll, describe, expect, it } from 'vitest';
+import { openGpu } from '../../src/gpu/device.ts';
+import { processLogits } from '../../src/model/cpuSampler.ts';
+import { OFF, processOnGpu } from './processOnGpu.ts';
+
+interface Row {
+  options: Partial<typeof OFF>;
+  inputIds: number[];
+  keptCount: number;
+  /** Of the kept tokens, or every thousandth where all are kept. */
+  ids: number[];
+  probabilities: number[];
+}
+const file = new URL('../fixtures/sampling/largeVector.jsonl', import.meta.url);
+const [, ...rows] = readFileSync(file, 'utf8')
+  .trim()
+  .split('\n')
+  .map((line) => JSON.parse(line)) as Row[];
+
+const gpu = await openGpu();
+afterAll(() => gpu.destroy());
+
+/** fround(30 r^15), r in [-1, 1) from MurmurHash3's finalizer, as makeLargeVector.py has it. */
+function logitsOfFormula(): Float32Array {
+  return Float32Array.from({ length: 152_064 }, (_, id) => {
+    let x = Math.imul(id + 1, 0x9e3779b9);
+    x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
+    x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
+    x ^= x >>> 16;
+    const r = (x >>> 8) * 2 ** -23 - 1;
+    const cubed = r * r * r;
+    return 30 * (cubed * cubed * cubed * cubed * cubed);
+  });
+}
+
+describe(`152,064 logits on ${gpu.description}`, () => {
+  const logits = logitsOfFormula();
+
+  it.each(rows.map((row) => ({ row, name: JSON.stringify(row.options) })))('$name', async ({ row }) => {
+    const options = { ...OFF, ...row.options };
+    const text = { promptIds: row.inputIds, answerIds: [], endTokens: [] };
+    const onCpu = processLogits(logits, options, text);
+    const onGpu = await processOnGpu(gpu, logits, options, text);
+    for (const probabilities of [onCpu, onGpu]) {
+      expect(Array.from(probabilities).filter((p) => p > 0).length).toBe(row.keptCount);
+      for (const [index, id] of row.ids.entries()) {
+        expect(Math.abs(probabilities[id] - row.probabilities[index]), `id ${id}`).toBeLessThan(1e-6);
+      }
+    }
+  });
+});
