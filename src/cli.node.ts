@@ -125,6 +125,7 @@ async function packageVersion(): Promise<string> {
 function report(error: unknown, commandName?: string): number {
   process.stderr.write(`m2: ${oneLine(describe(error, commandName))}\n`);
   if (process.env.M2_DEBUG === '1' && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  if (error instanceof M2Error && error.code === 'GEN_RANGE') return WRONG_USAGE; // a flag's value
   const [exitCode] = EXIT_CODES.find(([, kinds]) => kinds.some((kind) => error instanceof kind)) ?? [1];
   return exitCode;
 }

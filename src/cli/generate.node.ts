@@ -8,21 +8,15 @@ import type { LoadProgress } from '../model/weights.ts';
 import { type ImageSource, loadImage } from '../processor/imageSource.ts';
 import { checkMessages, type Message } from '../processor/messages.ts';
 import { BUNDLED_MODEL, firstExample } from './bundledModel.node.ts';
+import { CHOOSING_FLAGS, CHOOSING_HELP, choosingOptions } from './choosing.node.ts';
 import type { Command } from './command.ts';
-import {
-  nonEmptyPath,
-  oneOf,
-  onlyPositional,
-  parseFlags,
-  positiveInteger,
-  UsageError,
-} from './options.node.ts';
+import { nonEmptyPath, oneOf, onlyPositional, parseFlags, UsageError } from './options.node.ts';
 import { openProgress, type Progress } from './progress.node.ts';
 import { formatBytes } from './text.ts';
 
 const HELP = `m2 generate [--model DIR] [--image FILE]... [--frames DIR] [QUESTION]
 
-Answers a question, token by token as the published code does. The answer goes to stdout, all else
+Answers a question, greedily unless asked otherwise. The answer goes to stdout, all else
 to stderr. Without a question, the bundled model is asked its first example.
 
   --model DIR               checkpoint folder; default: the bundled m2-tiny
@@ -32,10 +26,7 @@ to stderr. Without a question, the bundled model is asked its first example.
   --system TEXT             a system turn before the question
   --prompt-template NAME    reference (default): the published prompt
                             jinja: the tokenizer's own template
-  --max-new-tokens N        default 1024
-  --beams N                 beam search with N beams; default 1: greedy. The reference takes 5
-  --stop TEXT               ends the answer where this text begins; may be given several times
-  --quirks NAME             reference (default): several images laid out as by the published code
+${CHOOSING_HELP}  --quirks NAME             reference (default): several images laid out as by the published code
                             fixed: each image in its place
   --json                    one JSON object at the end instead of streamed text
   --quiet                   nothing on stderr but errors
@@ -47,9 +38,7 @@ const FLAGS = {
   frames: { type: 'string' },
   system: { type: 'string' },
   'prompt-template': { type: 'string' },
-  'max-new-tokens': { type: 'string' },
-  beams: { type: 'string' },
-  stop: { type: 'string', multiple: true },
+  ...CHOOSING_FLAGS,
   quirks: { type: 'string' },
   json: { type: 'boolean' },
   quiet: { type: 'boolean' },
@@ -69,9 +58,7 @@ async function run(args: readonly string[], signal: AbortSignal): Promise<number
   const options = {
     promptTemplate: oneOf('--prompt-template', values['prompt-template'], ['reference', 'jinja']),
     quirks: oneOf('--quirks', values.quirks, ['reference', 'fixed']),
-    maxNewTokens: positiveInteger('--max-new-tokens', values['max-new-tokens']),
-    numBeams: positiveInteger('--beams', values.beams),
-    stop: values.stop,
+    ...choosingOptions(values),
     signal,
   };
   const folder = nonEmptyPath('--model', values.model) ?? BUNDLED_MODEL;

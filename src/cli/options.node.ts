@@ -39,6 +39,20 @@ export function positiveInteger(flag: string, value: string | undefined): number
   throw new UsageError(`${flag} is ${JSON.stringify(value)}, expected a whole number of at least 1`);
 }
 
+/** @throws UsageError unless the value is missing or a number */
+export function number(flag: string, value: string | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  if (value.trim() !== '' && Number.isFinite(Number(value))) return Number(value);
+  throw new UsageError(`${flag} is ${JSON.stringify(value)}, expected a number`);
+}
+
+/** @throws UsageError unless the value is missing or a whole number below 2^64 */
+export function seed(flag: string, value: string | undefined): bigint | undefined {
+  if (value === undefined) return undefined;
+  if (/^\d{1,20}$/.test(value) && BigInt(value) < 2n ** 64n) return BigInt(value);
+  throw new UsageError(`${flag} is ${JSON.stringify(value)}, expected a whole number below 2^64`);
+}
+
 /** @throws UsageError unless the value is missing or one of `choices` */
 export function oneOf<const Choice extends string>(
   flag: string,

@@ -133,4 +133,21 @@ describe('a generation that is left early', () => {
     });
     expect([exitCode, stdout]).toEqual([130, '']);
   });
+
+  test('sampling: the same seed gives the same answer', async () => {
+    const draw = (...flags: string[]) =>
+      m2(['generate', '--quiet', '--max-new-tokens', '12', ...flags, 'Is there a red circle?']);
+    const first = await draw('--preset', 'model-page', '--seed', '18446744073709551615');
+    expect(first.exitCode).toBe(0);
+    expect(first.stdout).toBe(
+      (await draw('--preset', 'model-page', '--seed', '18446744073709551615')).stdout,
+    );
+    expect((await draw('--temperature', '0')).stdout).toBe((await draw()).stdout);
+  });
+
+  test('a value out of range is told in one line, as wrong usage', async () => {
+    const { exitCode, stdout, errorLines } = await m2(['generate', '--quiet', '--top-p', '2', 'Hi']);
+    expect([exitCode, stdout]).toEqual([2, '']);
+    expect(errorLines).toEqual([expect.stringMatching(/^m2: GEN_RANGE: topP is 2; give/)]);
+  });
 });
