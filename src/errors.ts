@@ -81,6 +81,7 @@ export type ErrorCode =
   | 'GEN_NONFINITE'
   | 'GEN_ABORTED'
   | 'GEN_DISPOSED'
+  | 'GEN_BUSY'
   // ShapeError, KernelError
   | 'SHAPE_MISMATCH'
   | 'SHAPE_UNSOLVED'

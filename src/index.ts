@@ -16,6 +16,7 @@ export type {
 } from './model/generate.ts';
 export type { GenerationPreset, SamplingOptions } from './model/samplingOptions.ts';
 export { GenerationStream } from './model/generationStream.ts';
+export { Chat, type ChatOptions, type ChatResult, type TurnOptions } from './model/chat.ts';
 export type { LoadProgress } from './model/weights.ts';
 
 // Messages and pictures

@@ -87,11 +87,16 @@ function decoderLayer(
   kernels.add(pass, { hidden, delta: linear(pass, kernels, activated, layer.down) });
 }
 
+/** Rows of image features, and which tokens they stand for. */
+export interface PlacedFeatures {
+  readonly imageEmbeds: Tensor; // [merged, hiddenSize] f32
+  readonly imageTokens: Tensor; // [merged] u32
+}
+
 /**
  * Looks up the tokens' embeddings and puts the image features in the places of the image patch tokens.
  *
  * @param ids [tokens] u32
- * @param imageEmbeds [merged, hiddenSize] f32 with `imageTokens` [merged] u32, the tokens they stand for; null without images
  * @returns [tokens, hiddenSize] f32
  * Follows: modeling_qwen2_5.py, prompt_wrap_vision
  */
@@ -100,11 +105,11 @@ export function embedTokens(
   kernels: KernelSet,
   weights: DecoderWeights,
   ids: Tensor,
-  image: { readonly imageEmbeds: Tensor; readonly imageTokens: Tensor } | null,
+  placed: readonly PlacedFeatures[],
 ): Tensor {
   const hidden = kernels.embed(pass, { ids, table: weights.embedTokens }); // [tokens, hiddenSize]
-  if (image) {
-    kernels.scatterRows(pass, { hidden, features: image.imageEmbeds, index: image.imageTokens });
+  for (const { imageEmbeds, imageTokens } of placed) {
+    kernels.scatterRows(pass, { hidden, features: imageEmbeds, index: imageTokens });
   }
   pass.tap('llm.inputs_embeds', hidden);
   return hidden;

@@ -1,13 +1,18 @@
 /** Generation: the prompt once, then token by token (or beam by beam) until the end token, a stop string, a limit, or an abort. */
 import { GenerationError, InputError } from '../errors.ts';
 import type { Message } from '../processor/messages.ts';
-import type { PrepareOptions, Processor } from '../processor/processor.ts';
+import type { PreparedInputs, PrepareOptions, Processor } from '../processor/processor.ts';
 import { TokenStream } from '../processor/tokenStream.ts';
 import { type ParsedAnswer, parseAnswer } from './answer.ts';
 import { beamSearch } from './beamSearch.ts';
 import { type PushText, throwIfAborted } from './generationStream.ts';
-import { positionsFor } from './positions.ts';
-import { parseGenerationConfig, resolveGenerationOptions, type SamplingOptions } from './samplingOptions.ts';
+import { type Positions, positionsFor } from './positions.ts';
+import {
+  parseGenerationConfig,
+  type ResolvedOptions,
+  resolveGenerationOptions,
+  type SamplingOptions,
+} from './samplingOptions.ts';
 import { type ModelParts, Sequence, type SequenceOptions } from './sequence.ts';
 import { StopStrings } from './stopStrings.ts';
 import { TokenSampler } from './tokenSampler.ts';
@@ -57,6 +62,18 @@ export interface GeneratingModel extends ModelParts {
   readonly generationConfig: Uint8Array | null;
 }
 
+/** A prompt, and all that its generation needs to know. */
+export interface PreparedPrompt extends PreparedInputs {
+  readonly positions: Positions;
+  readonly context: number;
+  /** Tokens that the answer may have at most. */
+  readonly room: number;
+  readonly endTokens: readonly number[];
+  readonly choice: Omit<ResolvedOptions, 'maxNewTokens' | 'endTokens'>;
+  readonly stops: StopStrings;
+  readonly prepareMs: number;
+}
+
 /** Runs one generation; see `M2Reasoning.generate`. Follows: modeling_bailing_qwen2_5.py, generate */
 export async function generate(
   model: GeneratingModel,
@@ -65,8 +82,29 @@ export async function generate(
   push: PushText,
   left: AbortSignal,
 ): Promise<GenerationResult> {
+  const prompt = await preparePrompt(model, messages, options);
+  const { inputIds, images, positions, context, room, endTokens, choice } = prompt;
+  const { quirks = 'reference', signal, videoRope } = options;
+  const sequence = { context, positions, videoRope };
+  return answerPrompt(model, prompt, options, push, left, ({ onProgress, onPrefilled }) => {
+    if (choice.numBeams > 1) {
+      const search = { ...choice, endTokens, maxNewTokens: room, processors: choice, signal, onPrefilled };
+      return beamTokens(model, { inputIds, images, quirks }, sequence, search);
+    }
+    const chooser = new TokenSampler(model, choice, prompt);
+    const prefill = (running: Sequence) => running.prefill(inputIds, images, { signal, onProgress });
+    return chosenTokens(model, { ...sequence, chooser }, prefill, onPrefilled);
+  });
+}
+
+/** Everything that comes before the GPU: checks the options, renders the messages, and looks whether they fit. */
+export async function preparePrompt(
+  model: GeneratingModel,
+  messages: readonly Message[],
+  options: GenerateOptions,
+): Promise<PreparedPrompt> {
   const { config, processor } = model;
-  const { quirks = 'reference', signal, onProgress, videoRope } = options;
+  const { quirks = 'reference', signal } = options;
   const { maxNewTokens, endTokens, ...choice } = resolveGenerationOptions(
     options,
     config.llm,
@@ -76,51 +114,47 @@ export async function generate(
   throwIfAborted(signal);
 
   const startedAt = performance.now();
-  const { inputIds, images, warnings } = await processor.prepare(messages, options).catch((error) => {
+  const inputs = await processor.prepare(messages, options).catch((error) => {
     throwIfAborted(signal); // prepare throws the signal's own reason
     throw error;
   });
   throwIfAborted(signal);
-  const context = contextFor(
-    inputIds.length,
-    maxNewTokens,
-    options.context,
-    config.llm.maxPositionEmbeddings,
-  );
+  const { inputIds, images } = inputs;
+  const { maxPositionEmbeddings, rope } = config.llm;
+  const context = contextFor(inputIds.length, maxNewTokens, options.context, maxPositionEmbeddings);
   const room = Math.min(maxNewTokens, context - inputIds.length);
-  const positions = positionsFor(config.llm.rope, inputIds, images, positionTokens(model), quirks);
-  const preparedAt = performance.now();
-  const progress = { promptTokens: inputIds.length };
-  onProgress?.({ stage: 'prepared', tokensDone: 0, ...progress });
+  const positions = positionsFor(rope, inputIds, images, positionTokens(model), quirks);
+  const prepareMs = performance.now() - startedAt;
+  return { ...inputs, positions, context, room, endTokens, choice, stops, prepareMs };
+}
 
-  let prefilledAt = preparedAt;
-  const onPrefilled = () => {
-    prefilledAt = performance.now();
+/** What whoever makes the tokens tells of the prompt. */
+export interface PrefillEvents {
+  readonly onProgress: (tokensDone: number) => void;
+  readonly onPrefilled: () => void;
+}
+
+/** Shows an answer's tokens as text until one of them, a stop string, a limit, an abort or the reader ends it. */
+export async function answerPrompt(
+  { processor }: Pick<GeneratingModel, 'processor'>,
+  prompt: PreparedPrompt,
+  { signal, onProgress }: Pick<GenerateOptions, 'signal' | 'onProgress'>,
+  push: PushText,
+  left: AbortSignal,
+  tokensOf: (events: PrefillEvents) => AsyncIterable<number>,
+): Promise<GenerationResult> {
+  const { endTokens, stops, room, prepareMs, warnings } = prompt;
+  const promptTokens = prompt.inputIds.length;
+  const startedAt = performance.now();
+  onProgress?.({ stage: 'prepared', tokensDone: 0, promptTokens });
+
+  let prefilledAt = startedAt;
+  const events: PrefillEvents = {
+    onProgress: (tokensDone) => onProgress?.({ stage: 'prefill', tokensDone, promptTokens }),
+    onPrefilled: () => {
+      prefilledAt = performance.now();
+    },
   };
-  const sequence = { context, positions, videoRope };
-  const prefill = (running: Sequence) =>
-    running.prefill(inputIds, images, {
-      signal,
-      onProgress: (tokensDone) => onProgress?.({ stage: 'prefill', tokensDone, ...progress }),
-    });
-  const prompt = { inputIds, context, endTokens };
-  const source =
-    choice.numBeams > 1
-      ? beamTokens(model, { inputIds, images, quirks }, sequence, {
-          ...choice,
-          endTokens,
-          maxNewTokens: room,
-          processors: choice,
-          signal,
-          onPrefilled,
-        })
-      : chosenTokens(
-          model,
-          { ...sequence, chooser: new TokenSampler(model, choice, prompt) },
-          prefill,
-          onPrefilled,
-        );
-
   const tokens: number[] = [];
   const decoded = new TokenStream(processor.tokenizer);
   let text = '';
@@ -130,7 +164,7 @@ export async function generate(
   };
   let finishReason: GenerationResult['finishReason'] = 'length';
   try {
-    for await (const token of source) {
+    for await (const token of tokensOf(events)) {
       tokens.push(token);
       const { text: shown, stopped } = stops.push(decoded.push(token));
       show(shown);
@@ -146,10 +180,10 @@ export async function generate(
     throw error;
   }
   const timings = {
-    promptTokens: inputIds.length,
+    promptTokens,
     newTokens: tokens.length,
-    prepareMs: preparedAt - startedAt,
-    prefillMs: prefilledAt - preparedAt,
+    prepareMs,
+    prefillMs: prefilledAt - startedAt,
     decodeMs: performance.now() - prefilledAt,
   };
   return { text, ...parseAnswer(text), finishReason, tokens, timings, warnings };
@@ -163,7 +197,7 @@ function generationDefaults({ generationConfig, config }: GeneratingModel, { gen
 }
 
 /** One token after the other, as long as somebody asks. */
-async function* chosenTokens(
+export async function* chosenTokens(
   model: ModelParts,
   options: SequenceOptions,
   prefill: (sequence: Sequence) => Promise<number>,
@@ -214,7 +248,7 @@ function contextFor(
   );
 }
 
-function assertPositiveInteger(field: string, value: number): void {
+export function assertPositiveInteger(field: string, value: number): void {
   if (Number.isSafeInteger(value) && value > 0) return;
   throw new GenerationError('GEN_RANGE', `${field} is ${value}`, {
     field,

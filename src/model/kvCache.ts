@@ -23,12 +23,13 @@ export class KvCache {
   readonly gpu: Gpu;
   readonly context: number;
   readonly layers: readonly LayerCache[];
-  readonly rotary: Rotary;
   /** [1] u32: cache index of the first token of the step that is about to run. */
   readonly start: Tensor;
-  /** [3, context] positions by cache index, as uploaded. */
-  readonly positionIds: Int32Array;
-  readonly table: RotaryTable;
+  readonly #config: LlmConfig;
+  /** [headDim / 2] u32; see `Rotary`. */
+  readonly #axis: Tensor;
+  #positions: { readonly ids: Int32Array; readonly tensor: Tensor };
+  #table: { readonly values: RotaryTable; readonly cos: Tensor; readonly sin: Tensor };
 
   /**
    * Allocates everything for `context` tokens, once.
@@ -44,9 +45,10 @@ export class KvCache {
     positions: Positions,
     layout: 'sections' | 'swapped',
   ) {
-    const { numHiddenLayers, numKeyValueHeads, headDim, ropeTheta } = config;
+    const { numHiddenLayers, numKeyValueHeads, headDim } = config;
     this.gpu = gpu;
     this.context = context;
+    this.#config = config;
     const shape = [numKeyValueHeads, context, headDim];
     this.layers = Array.from({ length: numHiddenLayers }, (_, layer) => ({
       k: zeros(gpu, 'f32', shape, `cache.k${layer}`),
@@ -54,18 +56,49 @@ export class KvCache {
     }));
     this.start = zeros(gpu, 'u32', [1], 'start');
 
-    this.positionIds = positionsOfContext(positions, context);
-    const [first, last] = rangeOf(this.positionIds);
-    this.table = llmRotaryTable(first, last, headDim, ropeTheta);
-    const tableShape = [last - first + 1, headDim / 2];
+    const ids = positionsOfContext(positions, context);
+    this.#positions = { ids, tensor: upload(gpu, ids, [3, context], 'positionIds') };
     const sections = config.rope === 'none' ? [headDim / 2, 0, 0] : config.mropeSection;
-    this.rotary = {
-      positionIds: upload(gpu, this.positionIds, [3, context], 'positionIds'),
-      axis: upload(gpu, axisOfFrequency(headDim, sections, layout), [headDim / 2], 'axis'),
-      cosTable: upload(gpu, this.table.cos, tableShape, 'cosTable'),
-      sinTable: upload(gpu, this.table.sin, tableShape, 'sinTable'),
-      firstPosition: first,
+    this.#axis = upload(gpu, axisOfFrequency(headDim, sections, layout), [headDim / 2], 'axis');
+    this.#table = this.#makeTable(...rangeOf(ids));
+  }
+
+  /** [3, context] positions by cache index, as uploaded. */
+  get positionIds(): Int32Array {
+    return this.#positions.ids;
+  }
+
+  get table(): RotaryTable {
+    return this.#table.values;
+  }
+
+  get rotary(): Rotary {
+    const { values, cos, sin } = this.#table;
+    return {
+      positionIds: this.#positions.tensor,
+      axis: this.#axis,
+      cosTable: cos,
+      sinTable: sin,
+      firstPosition: values.firstPosition,
     };
+  }
+
+  /**
+   * Takes the positions of another prompt; keys and values stay. May replace the tables: no recorded pass that has bound them
+   * may be submitted afterwards.
+   *
+   * @throws GpuError
+   */
+  async setPositions(positions: Positions): Promise<void> {
+    const ids = positionsOfContext(positions, this.context);
+    const { tensor } = this.#positions;
+    writePiece(this.gpu, tensor.pieces[0], 0, new Uint8Array(ids.buffer));
+    this.#positions = { ids, tensor };
+    const [first, last] = rangeOf(ids);
+    const { values, cos, sin } = this.#table;
+    if (first >= values.firstPosition && last < values.firstPosition + cos.shape[0]) return;
+    this.#table = this.#makeTable(first, last);
+    await freeTensors(this.gpu, [cos, sin]);
   }
 
   /** Sets the cache index that the next pass begins at. */
@@ -89,6 +122,15 @@ export class KvCache {
     const { firstPosition: _, ...rotary } = this.rotary;
     const caches = this.layers.flatMap(({ k, v }) => [k, v]);
     await freeTensors(this.gpu, [...caches, this.start, ...Object.values(rotary)]);
+  }
+
+  /** @param last inclusive */
+  #makeTable(first: number, last: number) {
+    const { headDim, ropeTheta } = this.#config;
+    const values = llmRotaryTable(first, last, headDim, ropeTheta);
+    const shape = [last - first + 1, headDim / 2];
+    const cos = upload(this.gpu, values.cos, shape, 'cosTable');
+    return { values, cos, sin: upload(this.gpu, values.sin, shape, 'sinTable') };
   }
 }
 

@@ -1,6 +1,6 @@
 /**
  * The model as a whole. Read on from here: processor (messages to patches and ids), vision, projector, decoder, sequence
- * (prefill and decode), generate.
+ * (prefill and decode), generate, chat.
  */
 import { ConfigError, GenerationError, TokenizerError } from '../errors.ts';
 import { type Gpu, openGpu } from '../gpu/device.ts';
@@ -13,9 +13,10 @@ import type { PreprocessedImage } from '../processor/patches.ts';
 import { type PreparedInputs, type PrepareOptions, Processor } from '../processor/processor.ts';
 import { Tokenizer } from '../processor/tokenizer.ts';
 import { type ModelFiles, readAll } from './byteSource.ts';
+import { Chat, type ChatOptions } from './chat.ts';
 import { Checkpoint } from './checkpoint.ts';
 import { assertProcessorFits, type ModelConfig, readModelConfig } from './config.ts';
-import { type GenerateOptions, type GenerationResult, generate } from './generate.ts';
+import { type GenerateOptions, type GeneratingModel, type GenerationResult, generate } from './generate.ts';
 import { GenerationStream } from './generationStream.ts';
 import type { Positions } from './positions.ts';
 import { type ModelParts, Sequence } from './sequence.ts';
@@ -118,9 +119,18 @@ export class M2Reasoning {
   generate(messages: readonly Message[], options: GenerateOptions = {}): GenerationStream<GenerationResult> {
     return new GenerationStream(async (push, left) => {
       this.#assertAlive();
-      const model = { ...this.#parts, processor: this.processor, generationConfig: this.#generationConfig };
-      return generate(model, messages, options, push, left);
+      return generate(this.#generating(), messages, options, push, left);
     });
+  }
+
+  /**
+   * Begins a conversation that keeps its cache from turn to turn; see `Chat`. Destroy it before the model.
+   *
+   * @throws GenerationError GEN_RANGE (`context`), GEN_DISPOSED; InputError (`system`)
+   */
+  chat(options: ChatOptions = {}): Chat {
+    this.#assertAlive();
+    return new Chat({ ...this.#generating(), assertAlive: () => this.#assertAlive() }, options);
   }
 
   /** Messages to patches and ids, without the GPU; see `Processor.prepare`. */
@@ -161,6 +171,10 @@ export class M2Reasoning {
     this.#destroyed = true;
     await freeTensors(this.#parts.gpu, this.#parts.weights.tensors);
     if (this.#ownsGpu) this.#parts.gpu.destroy();
+  }
+
+  #generating(): GeneratingModel {
+    return { ...this.#parts, processor: this.processor, generationConfig: this.#generationConfig };
   }
 
   #assertAlive(): void {

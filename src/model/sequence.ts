@@ -37,6 +37,8 @@ export interface SequenceOptions {
   readonly context: number;
   readonly positions: Positions;
   readonly videoRope?: 'sections' | 'swapped';
+  /** One for `context` tokens that has got `positions` and outlives the sequence; default: one of its own. */
+  readonly cache?: KvCache;
   /** Default: the token with the largest logit. */
   readonly chooser?: TokenChooser;
   readonly tap?: TapListener;
@@ -53,6 +55,9 @@ export interface PrefillOptions {
   readonly onProgress?: (tokensDone: number) => void;
   /** See `embedPrompt`. */
   readonly featureOrder?: Uint32Array;
+  readonly features?: readonly Tensor[];
+  /** Tokens at the beginning of the prompt whose keys and values the cache holds: they are not computed again. Default 0. */
+  readonly reuse?: number;
 }
 
 export class Sequence {
@@ -63,6 +68,7 @@ export class Sequence {
   readonly #tap: TapListener | undefined;
   readonly #prefillChunkSize: number;
   readonly #chooser: TokenChooser;
+  readonly #ownsCache: boolean;
   /** [1] u32: 0, the row that a decode step takes its logits from. */
   readonly #onlyRow: Tensor;
   #decode: { readonly pass: Pass; readonly chosen: ReadBack } | null = null;
@@ -84,7 +90,8 @@ export class Sequence {
     this.#tap = options.tap;
     this.#chooser = options.chooser ?? largestLogit(model);
     this.#prefillChunkSize = options.prefillChunk ?? (options.tap ? Infinity : PREFILL_CHUNK);
-    this.cache = new KvCache(model.gpu, model.config.llm, context, positions, videoRope);
+    this.#ownsCache = options.cache === undefined;
+    this.cache = options.cache ?? new KvCache(model.gpu, model.config.llm, context, positions, videoRope);
     this.token = zeros(model.gpu, 'u32', [1], 'token');
     this.#onlyRow = zeros(model.gpu, 'u32', [1], 'only row');
   }
@@ -93,23 +100,25 @@ export class Sequence {
    * Runs the prompt and chooses the first new token.
    *
    * @param inputIds [tokens] of the expanded prompt
+   * @param images those whose patch tokens stand behind the first `reuse` tokens
    * @returns the token with the largest logit
    * @throws GenerationError GEN_NONFINITE; GpuError
    */
   async prefill(
     inputIds: readonly number[],
     images: readonly PreprocessedImage[],
-    { signal, onProgress, featureOrder }: PrefillOptions = {},
+    { signal, onProgress, reuse = 0, ...embedOptions }: PrefillOptions = {},
   ): Promise<number> {
     const { gpu } = this.#model;
     await this.#tapRotary(inputIds.length);
-    const prompt = await embedPrompt(this.#model, inputIds, images, { tap: this.#tap, featureOrder });
+    const newIds = inputIds.slice(reuse);
+    const prompt = await embedPrompt(this.#model, newIds, images, { tap: this.#tap, ...embedOptions });
     try {
       const tokens = inputIds.length;
-      for (let start = 0; start < tokens; start += this.#prefillChunkSize) {
+      for (let start = reuse; start < tokens; start += this.#prefillChunkSize) {
         signal?.throwIfAborted();
         const end = Math.min(start + this.#prefillChunkSize, tokens);
-        await this.#prefillChunk(prompt.embeds, start, end);
+        await this.#prefillChunk(prompt.embeds, reuse, start, end);
         onProgress?.(end);
       }
       this.#length = tokens;
@@ -143,18 +152,21 @@ export class Sequence {
   async destroy(): Promise<void> {
     await this.#decode?.pass.destroy();
     await this.#chooser.destroy();
-    await this.cache.destroy();
+    if (this.#ownsCache) await this.cache.destroy();
     await freeTensors(this.#model.gpu, [this.token, this.#onlyRow]);
   }
 
-  /** Tokens start … end - 1 of the prompt; the last of all is the one that an answer token is chosen from. */
-  async #prefillChunk(embeds: Tensor, start: number, end: number): Promise<void> {
+  /**
+   * Tokens start … end - 1 of the prompt; the last of all is the one that an answer token is chosen from.
+   * `embeds` begins at token `reuse`.
+   */
+  async #prefillChunk(embeds: Tensor, reuse: number, start: number, end: number): Promise<void> {
     const { gpu, kernels, weights, config } = this.#model;
     const tokens = end - start;
     const pass = new Pass(gpu, `prefill ${start}`, this.#tap);
     const rows = upload(
       gpu,
-      Uint32Array.from({ length: tokens }, (_, i) => start + i),
+      Uint32Array.from({ length: tokens }, (_, i) => start - reuse + i),
       [tokens],
       'chunk rows',
     );
@@ -162,7 +174,7 @@ export class Sequence {
     try {
       const hidden = kernels.gatherRows(pass, { x: embeds, index: rows }); // [tokens, hiddenSize]
       decoderLayers(pass, kernels, weights.decoder, config.llm, hidden, this.cache);
-      if (end === embeds.shape[0]) {
+      if (end - reuse === embeds.shape[0]) {
         const logits = tokenLogits(pass, kernels, weights.decoder, config.llm, hidden, lastRow); // [1, vocabSize]
         this.#chooser.record(pass, logits, this.token);
       }
@@ -179,7 +191,7 @@ export class Sequence {
   /** Records one step into `pass`: embeds the token chosen last, runs all layers at `cache.start`, chooses the next token. */
   recordStep(pass: Pass): void {
     const { kernels, weights, config } = this.#model;
-    const hidden = embedTokens(pass, kernels, weights.decoder, this.token, null); // [1, hiddenSize]
+    const hidden = embedTokens(pass, kernels, weights.decoder, this.token, []); // [1, hiddenSize]
     decoderLayers(pass, kernels, weights.decoder, config.llm, hidden, this.cache);
     const logits = tokenLogits(pass, kernels, weights.decoder, config.llm, hidden, this.#onlyRow); // [1, vocabSize]
     this.#chooser.record(pass, logits, this.token);
