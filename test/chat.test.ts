@@ -11,7 +11,7 @@ const tiny = new URL('../weights/m2-tiny/', import.meta.url).pathname;
 const picture = (name: string): ImagePart => ({ type: 'image', image: `${tiny}examples/${name}.png` });
 const asked = (image: string, text: string): Part[] => [picture(image), { type: 'text', text }];
 
-const settings = { quirks: 'fixed', maxNewTokens: 48 } as const;
+const settings = { quirks: 'fixed', maxNewTokens: 6 } as const;
 const turns = [
   asked('01-count', 'Count the yellow shapes.'),
   'Is there a red circle?',

@@ -172,7 +172,7 @@ describe('the answer does not depend on', () => {
   it('where the prompt is cut for the prefill', async () => {
     const { inputIds, images } = await model.prepare(messagesOf(examples[0]));
     const positions = positionsFor('m_rope', inputIds, images, positionTokens(model), 'reference');
-    for (const prefillChunk of [1, 40, 100]) {
+    for (const prefillChunk of [13, 100]) {
       const tokens = await model.forward({ inputIds, images, positions }, { steps: 4, prefillChunk });
       expect(tokens).toEqual(examples[0].output_ids.slice(0, 4));
     }

@@ -39,7 +39,7 @@ describe('characters over several tokens', () => {
   test('no text of whole characters ever shows U+FFFD', () => {
     fc.assert(
       fc.property(
-        fc.string({ unit: 'grapheme' }),
+        fc.string({ unit: 'grapheme' }).filter((text) => !text.includes('\ufffd')),
         (text) => !shown(tokenizer.encode(text)).join('').includes('\ufffd'),
       ),
     );
