@@ -2,6 +2,7 @@
 /** The `m2` command: finds the sub-command, and is the one place that turns errors into a line on stderr and an exit code. */
 import { readFile } from 'node:fs/promises';
 import { adapters } from './cli/adapters.node.ts';
+import { chat } from './cli/chat.node.ts';
 import type { Command } from './cli/command.ts';
 import { generate } from './cli/generate.node.ts';
 import { inspect } from './cli/inspect.node.ts';
@@ -24,6 +25,7 @@ import {
 const HELP = `m2 COMMAND, M2-Reasoning on WebGPU
 
   m2 generate    answers a question about pictures, or the bundled example without one
+  m2 chat        a conversation over several turns
   m2 inspect     shows a checkpoint: architecture, tensors, and what an adapter's limits split
   m2 parity      compares the model with golden cases of the published code, stage by stage
   m2 adapters    shows the GPU adapter that is taken
@@ -36,7 +38,7 @@ Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 wrong input (a file, picture, mod
 `;
 
 const COMMANDS = new Map<string | undefined, Command>(
-  Object.entries({ generate, inspect, parity, adapters }),
+  Object.entries({ generate, chat, inspect, parity, adapters }),
 );
 
 const WRONG_USAGE = 2;

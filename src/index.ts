@@ -15,6 +15,8 @@ export type {
   GenerationTimings,
 } from './model/generate.ts';
 export type { GenerationPreset, SamplingOptions } from './model/samplingOptions.ts';
+export type { ControlOptions, LogitsContext, LogitsProcessor } from './model/controlOptions.ts';
+export type { TokenLogprob, TokenLogprobs } from './model/tokenLogprobs.ts';
 export { GenerationStream } from './model/generationStream.ts';
 export { Chat, type ChatOptions, type ChatResult, type TurnOptions } from './model/chat.ts';
 export type { LoadProgress } from './model/weights.ts';

@@ -21,6 +21,7 @@ describe('the examples run, and say what they promise', () => {
     ['examples/02-look-inside.js', 'logits.steps'],
     ['examples/03-write-a-kernel.js', 'true'],
     ['examples/04-replace-a-kernel.js', 'true'],
+    ['examples/05-choose-the-tokens.js', 'of the four: {A 0.99'],
   ])('%s', (script, promised) => {
     expect(run(script)).toContain(promised);
   });

@@ -6,30 +6,7 @@ import { M2Reasoning } from '../src/model/m2Reasoning.ts';
 import { positionsFor } from '../src/model/positions.ts';
 import type { Message, Part } from '../src/processor/messages.ts';
 import { goldens, readJson } from './readTensors.ts';
-
-const tiny = new URL('../weights/m2-tiny/', import.meta.url).pathname;
-
-interface Example {
-  image: string;
-  question: string;
-  system: string | null;
-  reference_output: string;
-  input_ids: number[];
-  output_ids: number[];
-}
-const examples: Example[] = readJson(`${tiny}examples/examples.json`);
-
-/** The image part stands before the text part; `system: null` means no system turn. */
-function messagesOf({ system, image, question }: Example): Message[] {
-  const user: Message = {
-    role: 'user',
-    content: [
-      { type: 'image', image: `${tiny}examples/${image}` },
-      { type: 'text', text: question },
-    ],
-  };
-  return system === null ? [user] : [{ role: 'system', content: system }, user];
-}
+import { examples, messagesOf, tiny } from './tinyExamples.ts';
 
 const gpu = await openGpu();
 let model: M2Reasoning;
@@ -184,23 +161,6 @@ describe('the answer does not depend on', () => {
     );
     expect(answers.map(({ text }) => text)).toEqual([0, 4].map((index) => examples[index].reference_output));
   });
-});
-
-it('a decode step makes no buffer and no bind group, is one submit, and brings four bytes back', async () => {
-  const countsOf = async (maxNewTokens: number) => {
-    const before = { ...gpu.counters };
-    await model.generate(messagesOf(examples[4]), { maxNewTokens }).result;
-    const { buffers, bindGroups, submits, readBackBytes } = gpu.counters;
-    return [
-      buffers - before.buffers,
-      bindGroups - before.bindGroups,
-      submits - before.submits,
-      readBackBytes - before.readBackBytes,
-    ];
-  };
-  const four = await countsOf(4);
-  const twelve = await countsOf(12);
-  expect(twelve.map((count, i) => count - four[i])).toEqual([0, 0, 8, 8 * 4]);
 });
 
 it('a lost device ends the stream with GPU_LOST, and a new one gives the answer', async () => {

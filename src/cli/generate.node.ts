@@ -3,16 +3,22 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ImageError } from '../errors.ts';
 import type { GenerateProgress, GenerationResult } from '../model/generate.ts';
-import { M2Reasoning } from '../model/m2Reasoning.ts';
-import type { LoadProgress } from '../model/weights.ts';
+import type { M2Reasoning } from '../model/m2Reasoning.ts';
 import { type ImageSource, loadImage } from '../processor/imageSource.ts';
 import { checkMessages, type Message } from '../processor/messages.ts';
+import { describeCut, describeSpeed, loadModel, printAsItComes, showPrefill } from './answering.node.ts';
 import { BUNDLED_MODEL, firstExample } from './bundledModel.node.ts';
-import { CHOOSING_FLAGS, CHOOSING_HELP, choosingOptions } from './choosing.node.ts';
+import {
+  CHOOSING_FLAGS,
+  CHOOSING_HELP,
+  choosingOptions,
+  SINGLE_ANSWER_FLAGS,
+  SINGLE_ANSWER_HELP,
+} from './choosing.node.ts';
 import type { Command } from './command.ts';
 import { nonEmptyPath, oneOf, onlyPositional, parseFlags, UsageError } from './options.node.ts';
 import { openProgress, type Progress } from './progress.node.ts';
-import { formatBytes } from './text.ts';
+import { formatSeconds } from './text.ts';
 
 const HELP = `m2 generate [--model DIR] [--image FILE]... [--frames DIR] [QUESTION]
 
@@ -26,10 +32,17 @@ to stderr. Without a question, the bundled model is asked its first example.
   --system TEXT             a system turn before the question
   --prompt-template NAME    reference (default): the published prompt
                             jinja: the tokenizer's own template
-${CHOOSING_HELP}  --quirks NAME             reference (default): several images laid out as by the published code
+${CHOOSING_HELP}${SINGLE_ANSWER_HELP}  --quirks NAME             reference (default): several images laid out as by the published code
                             fixed: each image in its place
-  --json                    one JSON object at the end instead of streamed text
+  --json                    JSON events on stdout, one a line, instead of text
   --quiet                   nothing on stderr but errors
+
+Events of --json, in this order:
+  {"event":"model", adapter, folder, warnings}
+  {"event":"prompt", promptTokens}       before the first token is chosen
+  {"event":"text", text}                 each piece of the answer as it comes
+  {"event":"result", text, think, answer, boxed, wellFormed, finishReason, tokens, timings,
+   adapter, model, warnings}             and logprobs, where --logprobs asks for them
 `;
 
 const FLAGS = {
@@ -39,6 +52,7 @@ const FLAGS = {
   system: { type: 'string' },
   'prompt-template': { type: 'string' },
   ...CHOOSING_FLAGS,
+  ...SINGLE_ANSWER_FLAGS,
   quirks: { type: 'string' },
   json: { type: 'boolean' },
   quiet: { type: 'boolean' },
@@ -61,6 +75,9 @@ async function run(args: readonly string[], signal: AbortSignal): Promise<number
     ...choosingOptions(values),
     signal,
   };
+  if (values.logprobs !== undefined && !values.json) {
+    throw new UsageError('--logprobs needs --json, whose result holds them');
+  }
   const folder = nonEmptyPath('--model', values.model) ?? BUNDLED_MODEL;
   const { model: given, image: images, system } = values;
   const frames = await framePaths(nonEmptyPath('--frames', values.frames));
@@ -71,14 +88,24 @@ async function run(args: readonly string[], signal: AbortSignal): Promise<number
   const progress = openProgress(values.quiet ?? false);
   const model = await loadModel(folder, progress, signal);
   try {
+    const { warnings, gpu } = model;
+    if (values.json) printEvent('model', { adapter: gpu.description, folder, warnings });
     const seen = [...question.images, ...question.frames];
     progress.line(`asking: ${[...seen, JSON.stringify(question.text)].join(', ')}`);
-    const onProgress = showPrefill(progress);
+    const onProgress = (done: GenerateProgress) => {
+      showPrefill(done, progress);
+      const { stage, promptTokens } = done;
+      if (values.json && stage === 'prepared') printEvent('prompt', { promptTokens });
+    };
     const answer = model.generate(messages, { ...options, onProgress });
-    if (!values.json) await printAsItComes(answer, progress);
+    if (values.json) {
+      for await (const text of answer) printEvent('text', { text });
+    } else {
+      await printAsItComes(answer, progress);
+    }
     const result = await answer.result;
     summarise(result, progress);
-    if (values.json) process.stdout.write(`${JSON.stringify(describeResult(result, model, folder))}\n`);
+    if (values.json) printEvent('result', describeResult(result, model, folder));
   } finally {
     progress.clear();
     await model.destroy();
@@ -129,54 +156,18 @@ function messagesOf({ text, frames, system }: Question, images: readonly ImageSo
   return system === undefined ? [asked] : [{ role: 'system', content: system }, asked];
 }
 
-async function loadModel(folder: string, progress: Progress, signal: AbortSignal): Promise<M2Reasoning> {
-  const startedAt = performance.now();
-  let loaded = '';
-  const onProgress = ({ loadedBytes, totalBytes, tensor }: LoadProgress) => {
-    signal.throwIfAborted(); // what is thrown here ends the load, and frees what it made
-    loaded = formatBytes(totalBytes);
-    progress.update(`loading ${Math.floor((100 * loadedBytes) / totalBytes)} % of ${loaded}: ${tensor}`);
-  };
-  const model = await M2Reasoning.load(folder, { onProgress }).finally(progress.clear);
-  progress.line(`adapter: ${model.gpu.description}`);
-  progress.line(`model: ${folder}, ${loaded} loaded in ${seconds(performance.now() - startedAt)}`);
-  for (const warning of model.warnings) progress.line(`warning: ${warning}`);
-  return model;
+function printEvent(event: string, fields: object): void {
+  process.stdout.write(`${JSON.stringify({ event, ...fields })}\n`);
 }
 
-function showPrefill(progress: Progress) {
-  return ({ stage, tokensDone, promptTokens }: GenerateProgress) => {
-    if (stage === 'prefill') progress.update(`reading the prompt: ${tokensDone} of ${promptTokens} tokens`);
-  };
-}
-
-async function printAsItComes(answer: AsyncIterable<string>, progress: Progress): Promise<void> {
-  let wroteText = false;
-  try {
-    for await (const piece of answer) {
-      progress.clear();
-      process.stdout.write(piece);
-      wroteText = true;
-    }
-  } finally {
-    if (wroteText) process.stdout.write('\n'); // after an error too: its message gets a line of its own
-  }
-}
-
-function summarise({ timings, finishReason, warnings }: GenerationResult, progress: Progress): void {
-  const { promptTokens, newTokens, prepareMs, prefillMs, decodeMs } = timings;
-  for (const warning of warnings) progress.line(`warning: ${warning}`);
-  progress.line(`prompt: ${promptTokens} tokens in ${seconds(prepareMs + prefillMs)}`);
-  const rate = newTokens > 1 ? `, ${((1000 * (newTokens - 1)) / decodeMs).toFixed(1)} tokens/s` : '';
-  const end = finishReason !== 'length' ? '' : '; cut off by --max-new-tokens or the context';
-  progress.line(`answer: ${newTokens} tokens in ${seconds(decodeMs)}${rate}${end}`);
+function summarise(result: GenerationResult, progress: Progress): void {
+  const { promptTokens, prepareMs, prefillMs } = result.timings;
+  for (const warning of result.warnings) progress.line(`warning: ${warning}`);
+  progress.line(`prompt: ${promptTokens} tokens in ${formatSeconds(prepareMs + prefillMs)}`);
+  progress.line(`answer: ${describeSpeed(result.timings)}${describeCut(result)}`);
 }
 
 function describeResult(result: GenerationResult, model: M2Reasoning, folder: string) {
   const warnings = [...model.warnings, ...result.warnings];
   return { ...result, adapter: model.gpu.description, model: folder, warnings };
-}
-
-function seconds(elapsedMs: number): string {
-  return `${(elapsedMs / 1000).toFixed(2)} s`;
 }

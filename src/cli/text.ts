@@ -31,6 +31,11 @@ export function formatBytes(bytes: number): string {
   return `${(bytes / 1024 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`;
 }
 
+/** @returns e.g. `0.05 s` */
+export function formatSeconds(elapsedMs: number): string {
+  return `${(elapsedMs / 1000).toFixed(2)} s`;
+}
+
 /** @returns `text` without line ends and other control characters: file names and tensor names may hold any */
 export function oneLine(text: string): string {
   return text.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ').trim();

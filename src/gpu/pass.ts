@@ -1,7 +1,7 @@
-import { KernelError } from '../errors.ts';
 import { type CompiledKernel, compileKernel } from './compile.ts';
 import type { Constants, KernelDeclaration } from './declaration.ts';
 import type { Gpu } from './device.ts';
+import { bindingError, checkAliasing, dtypeOverride, foldGroups } from './dispatch.ts';
 import { ParamsBlocks, packParams } from './params.ts';
 import type { Symbols } from './shapes.ts';
 import {
@@ -20,7 +20,7 @@ export type TapListener = (name: string, tensor: Tensor) => void | Promise<void>
 
 /** A tensor that comes back to the host with each run of its pass. */
 export interface ReadBack {
-  /** Waits for the latest `submit` and returns the values. */
+  /** Waits for the latest `submit`; returns the values of all runs since the last `read`, one after the other. */
   read(): Promise<Float32Array | Uint32Array | Int32Array>;
 }
 
@@ -36,6 +36,8 @@ interface Copy {
   readonly from: GPUBuffer;
   readonly to: GPUBuffer;
   readonly bytes: number;
+  /** Of a read-back: runs since the last `read`; each has a place of its own in `to`. */
+  readonly runs?: { count: number };
 }
 interface Prepared {
   readonly pipeline: GPUComputePipeline;
@@ -43,7 +45,8 @@ interface Prepared {
   readonly groups: readonly number[];
 }
 
-const MAX_GROUPS = 65_535; // maxComputeWorkgroupsPerDimension of every adapter
+const FIRST_GROUP_STEPS = 8;
+const GROUP_MS = 40; // of work between two looks at an abort signal
 const WEIGHT_DTYPE_CODES = { f32: 0, bf16: 1, f16: 2 } as const; // as kernels/shared/readWeight.wgsl names them
 
 /**
@@ -117,19 +120,22 @@ export class Pass {
     this.#steps.push({ kind: 'copy', from: from.pieces[0].buffer, to: to.pieces[0].buffer, bytes });
   }
 
-  /** Brings `tensor` back to the host at the end of each run. */
-  readBack(tensor: Tensor): ReadBack {
+  /** Brings `tensor` back to the host at the end of each run, with room for `maxRuns` of them between two reads. */
+  readBack(tensor: Tensor, maxRuns = 1): ReadBack {
     const bytes = sizeBytes(tensor);
-    const staging = this.gpu.createBuffer(bytes, 0x01 | 0x08, `${tensor.name} read-back`); // MAP_READ | COPY_DST
+    const staging = this.gpu.createBuffer(bytes * maxRuns, 0x01 | 0x08, `${tensor.name} read-back`); // MAP_READ | COPY_DST
     this.#staging.push(staging);
-    this.#steps.push({ kind: 'copy', from: tensor.pieces[0].buffer, to: staging, bytes });
-    let expectedMs = 0;
+    const runs = { count: 0 };
+    this.#steps.push({ kind: 'copy', from: tensor.pieces[0].buffer, to: staging, bytes, runs });
+    let msPerRun = 0;
     return {
       read: async () => {
         const startedAt = performance.now();
-        await sleepThrough(expectedMs);
-        const values = viewAs(tensor.dtype, await readMapped(this.gpu, staging, bytes));
-        expectedMs = performance.now() - startedAt;
+        const { count } = runs;
+        runs.count = 0;
+        await sleepThrough(msPerRun * count);
+        const values = viewAs(tensor.dtype, await readMapped(this.gpu, staging, bytes * count));
+        msPerRun = (performance.now() - startedAt) / count;
         return values;
       },
     };
@@ -177,8 +183,31 @@ export class Pass {
   async submit(): Promise<void> {
     this.#prepared ??= await this.#prepare();
     this.encode(this.#prepared);
-    if (this.#listener === undefined) return;
-    for (const { name, copy } of this.#taps) await this.#listener(name, copy);
+    await this.#showTaps();
+  }
+
+  /**
+   * Runs the list once in several submits, each waited for: an abort ends it within one of them, and none takes so long that a
+   * driver's watchdog ends the device.
+   *
+   * @throws the signal's reason; as `submit`
+   */
+  async run(signal?: AbortSignal): Promise<void> {
+    this.#prepared ??= await this.#prepare();
+    let steps = FIRST_GROUP_STEPS;
+    let expectedMs = 0;
+    for (let begin = 0; begin < this.#prepared.length; ) {
+      signal?.throwIfAborted();
+      const startedAt = performance.now();
+      this.encode(this.#prepared.slice(begin, begin + steps));
+      await sleepThrough(expectedMs);
+      await this.gpu.idle();
+      begin += steps;
+      expectedMs = performance.now() - startedAt;
+      if (expectedMs < GROUP_MS / 2) [steps, expectedMs] = [2 * steps, 2 * expectedMs];
+      else if (expectedMs > GROUP_MS && steps > 1) [steps, expectedMs] = [steps >> 1, expectedMs / 2];
+    }
+    await this.#showTaps();
   }
 
   /** Frees everything that the pass made. */
@@ -188,6 +217,11 @@ export class Pass {
     this.#prepared = null;
     for (const buffer of buffers) buffer.destroy();
     await freeTensors(this.gpu, this.#owned.splice(0));
+  }
+
+  async #showTaps(): Promise<void> {
+    if (this.#listener === undefined) return;
+    for (const { name, copy } of this.#taps) await this.#listener(name, copy);
   }
 
   private encode(prepared: readonly (Prepared | Copy)[]): void {
@@ -203,7 +237,8 @@ export class Pass {
       } else {
         compute?.end();
         compute = null;
-        encoder.copyBufferToBuffer(step.from, 0, step.to, 0, step.bytes);
+        const offset = step.runs ? step.bytes * step.runs.count++ : 0;
+        encoder.copyBufferToBuffer(step.from, 0, step.to, offset, step.bytes);
       }
     }
     compute?.end();
@@ -259,36 +294,4 @@ export class Pass {
 async function sleepThrough(expectedMs: number): Promise<void> {
   if (expectedMs < 4) return; // timers are no finer than a millisecond
   await new Promise((resolve) => setTimeout(resolve, expectedMs * 0.8));
-}
-
-/** `weight` → `WEIGHT_DTYPE`, `tokenTable` → `TOKEN_TABLE_DTYPE`. */
-function dtypeOverride(binding: string): string {
-  return `${binding.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}_DTYPE`;
-}
-
-/** More than 65,535 groups in x fold into y; kernels put them together again with flatGroup (kernels/shared/flatGroup.wgsl). */
-function foldGroups([x, y = 1, z = 1]: readonly number[]): readonly number[] {
-  if (x <= MAX_GROUPS) return [x, y, z];
-  const folds = Math.ceil(x / MAX_GROUPS);
-  return [Math.ceil(x / folds), y * folds, z];
-}
-
-function checkAliasing({ name, bindings }: KernelDeclaration, buffers: readonly GPUBuffer[]): void {
-  for (const [index, [binding, { access }]] of Object.entries(bindings).entries()) {
-    if (access !== 'write' && access !== 'readWrite') continue;
-    const twin = buffers.findIndex((buffer, other) => other !== index && buffer === buffers[index]);
-    if (twin >= 0) {
-      const other = Object.keys(bindings)[twin];
-      throw bindingError(
-        name,
-        binding,
-        `${binding} is written and shares its buffer with ${other}`,
-        'declare it readWrite once, or give another tensor',
-      );
-    }
-  }
-}
-
-function bindingError(kernel: string, binding: string, problem: string, hint: string): KernelError {
-  return new KernelError('KERNEL_BINDING', `${kernel}: ${problem}`, { kernel, binding, hint });
 }

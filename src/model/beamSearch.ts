@@ -6,7 +6,8 @@ import type { PreprocessedImage } from '../processor/patches.ts';
 import { type BeamOptions, BeamScorer, type Hypothesis } from './beamScorer.ts';
 import { throwIfAborted } from './generationStream.ts';
 import { LogitsProcessors, type ProcessorOptions } from './logitsProcessors.ts';
-import { type ModelParts, Sequence, type SequenceOptions, type TokenChooser } from './sequence.ts';
+import { type ModelParts, Sequence, type SequenceOptions } from './sequence.ts';
+import type { TokenChooser } from './tokenChooser.ts';
 
 export interface BeamSearchInputs {
   readonly inputIds: readonly number[];
@@ -137,11 +138,11 @@ function candidateChooser(
   { processors, ids, logProbs }: Omit<Slot, 'sequence'>,
 ): TokenChooser {
   return {
-    record(pass, logits, token) {
+    process(pass, logits, token) {
       kernels.logSoftmax(pass, { scores: logits });
       processors.record(pass, logits, token); // on log-probabilities, as the published code has it
-      kernels.topK(pass, { scores: logits, ids, values: logProbs });
     },
+    choose: (pass, logits) => void kernels.topK(pass, { scores: logits, ids, values: logProbs }),
     setLength: (length) => processors.setLength(length),
     destroy: () => processors.destroy(),
   };

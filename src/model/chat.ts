@@ -18,7 +18,6 @@ import { KvCache } from './kvCache.ts';
 import { textPositions } from './positions.ts';
 import { reusableTokens, textKey, tokenKeys } from './promptPrefix.ts';
 import type { Sequence } from './sequence.ts';
-import { TokenSampler } from './tokenSampler.ts';
 
 const DEFAULT_CONTEXT = 4096;
 const END_OF_TURN = '<|im_end|>';
@@ -189,14 +188,12 @@ export class Chat {
       return first;
     };
     const result = await answerPrompt(this.#model, prompt, options, push, left, (events) => {
-      const { positions, choice } = prompt;
-      const chooser = new TokenSampler(this.#model, choice, prompt);
-      const sequence = { context, positions, cache, chooser, videoRope };
+      const sequence = { context, positions: prompt.positions, cache, videoRope };
       const onProgress = (tokensDone: number) => {
         this.#held = keys.slice(0, tokensDone);
         events.onProgress(tokensDone);
       };
-      return chosenTokens(this.#model, sequence, (s) => prefill(s, onProgress), events.onPrefilled);
+      return chosenTokens(this.#model, prompt, sequence, (s) => prefill(s, onProgress), events);
     });
     this.#held = [...keys, ...answerKeys(prompt, result.tokens)];
     this.#messages = [...messages, { role: 'assistant', content: withoutEnd(result.text) }];

@@ -33,11 +33,11 @@ export function decoderLayers(
 }
 
 /**
- * The logits of one token.
+ * The logits of some of the tokens.
  *
  * @param hidden [tokens, hiddenSize] f32, after all layers
- * @param row [1] u32: which token
- * @returns [1, vocabSize] f32
+ * @param rows [n] u32: which tokens
+ * @returns [n, vocabSize] f32
  * Follows: modeling_qwen2_5.py, Qwen2ForCausalLM.forward
  */
 export function tokenLogits(
@@ -46,12 +46,12 @@ export function tokenLogits(
   weights: DecoderWeights,
   config: LlmConfig,
   hidden: Tensor,
-  row: Tensor,
+  rows: Tensor,
 ): Tensor {
   const normed = kernels.rmsNorm(pass, { x: hidden, weight: weights.norm }, { eps: config.rmsNormEps }); // [tokens, hiddenSize]
   pass.tap('llm.norm', normed);
-  const last = kernels.gatherRows(pass, { x: normed, index: row }); // [1, hiddenSize]
-  const logits = linear(pass, kernels, last, weights.lmHead); // [1, vocabSize]
+  const asked = kernels.gatherRows(pass, { x: normed, index: rows }); // [n, hiddenSize]
+  const logits = linear(pass, kernels, asked, weights.lmHead); // [n, vocabSize]
   pass.tap('logits.steps', logits);
   return logits;
 }

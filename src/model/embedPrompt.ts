@@ -18,6 +18,7 @@ export interface EmbedOptions {
   readonly featureOrder?: Uint32Array;
   /** [merged, hiddenSize] f32 of each image, where they are known already: `images` is empty then. */
   readonly features?: readonly Tensor[];
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -25,13 +26,13 @@ export interface EmbedOptions {
  *
  * @param inputIds [tokens] of the expanded prompt, or of its end
  * @param images those whose patch tokens stand in `inputIds`
- * @throws GpuError
+ * @throws the signal's reason; GpuError
  */
 export async function embedPrompt(
   model: ModelParts,
   inputIds: readonly number[],
   images: readonly PreprocessedImage[],
-  { tap, featureOrder, features = [] }: EmbedOptions = {},
+  { tap, featureOrder, features = [], signal }: EmbedOptions = {},
 ): Promise<EmbeddedPrompt> {
   const { gpu, kernels, weights, config } = model;
   const pass = new Pass(gpu, 'embed', tap);
@@ -57,8 +58,7 @@ export async function embedPrompt(
       return { imageEmbeds, imageTokens: put(places.splice(0, rows), 'image tokens') };
     });
     const embeds = embedTokens(pass, kernels, weights.decoder, ids, placed); // [tokens, hiddenSize]
-    await pass.submit();
-    await gpu.idle();
+    await pass.run(signal);
     return { embeds, free };
   } catch (error) {
     await free();

@@ -49,7 +49,7 @@ export class FeatureCache {
     const found: Tensor[] = [];
     for (const { key, image } of images) {
       signal?.throwIfAborted();
-      const features = this.#features.get(key) ?? (await this.#compute(image));
+      const features = this.#features.get(key) ?? (await this.#compute(image, signal));
       this.#features.delete(key); // and to the end, as the one used last
       this.#features.set(key, features);
       found.push(features);
@@ -85,7 +85,7 @@ export class FeatureCache {
     await freeTensors(this.#model.gpu, features);
   }
 
-  async #compute(image: PreprocessedImage): Promise<Tensor> {
+  async #compute(image: PreprocessedImage, signal: AbortSignal | undefined): Promise<Tensor> {
     const { gpu } = this.#model;
     const pass = new Pass(gpu, 'image features');
     const inputs = uploadImages(this.#model, [image]);
@@ -94,8 +94,7 @@ export class FeatureCache {
       const features = imageFeatures(pass, this.#model, inputs, null); // [merged, hiddenSize]
       kept = zeros(gpu, 'f32', features.shape, 'image features');
       pass.copy(features, kept);
-      await pass.submit();
-      await gpu.idle();
+      await pass.run(signal);
       this.#computed++;
       return kept;
     } catch (error) {

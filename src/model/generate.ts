@@ -5,6 +5,8 @@ import type { PreparedInputs, PrepareOptions, Processor } from '../processor/pro
 import { TokenStream } from '../processor/tokenStream.ts';
 import { type ParsedAnswer, parseAnswer } from './answer.ts';
 import { beamSearch } from './beamSearch.ts';
+import { type ControlOptions, type ResolvedControl, resolveControl } from './controlOptions.ts';
+import { type DecodeEvent, decodedTokens } from './decodeLoop.ts';
 import { type PushText, throwIfAborted } from './generationStream.ts';
 import { type Positions, positionsFor } from './positions.ts';
 import {
@@ -13,11 +15,13 @@ import {
   resolveGenerationOptions,
   type SamplingOptions,
 } from './samplingOptions.ts';
-import { type ModelParts, Sequence, type SequenceOptions } from './sequence.ts';
+import type { ModelParts, Sequence, SequenceOptions } from './sequence.ts';
 import { StopStrings } from './stopStrings.ts';
+import type { ChosenToken } from './tokenChooser.ts';
+import { LogprobChooser, type TokenLogprobs, tokenLogprobs } from './tokenLogprobs.ts';
 import { TokenSampler } from './tokenSampler.ts';
 
-export interface GenerateOptions extends PrepareOptions, SamplingOptions {
+export interface GenerateOptions extends PrepareOptions, SamplingOptions, ControlOptions {
   /** Tokens that prompt and answer may take together. Default: prompt + maxNewTokens, at most `max_position_embeddings`. */
   readonly context?: number;
   /** Ends the answer where one of these begins; they may cross the borders of tokens, and are not shown. */
@@ -40,6 +44,8 @@ export interface GenerationResult extends ParsedAnswer {
   readonly finishReason: 'eos' | 'stop' | 'length' | 'left';
   /** The new tokens, the end token included. */
   readonly tokens: readonly number[];
+  /** One for each token, where `logprobs` asked for them. */
+  readonly logprobs?: readonly TokenLogprobs[];
   readonly timings: GenerationTimings;
   readonly warnings: readonly string[];
 }
@@ -53,6 +59,10 @@ export interface GenerationTimings {
   readonly prefillMs: number;
   /** All later tokens together. */
   readonly decodeMs: number;
+  /** Passes through the decoder after the prefill: one a token, fewer where drafts were right. Of a beam search 0. */
+  readonly decodePasses: number;
+  /** Tokens that drafts guessed, how many of them were right, and the passes of which none was. */
+  readonly drafts: { readonly guessed: number; readonly right: number; readonly failedPasses: number };
 }
 
 /** What generation needs beyond the model's own parts. */
@@ -70,6 +80,7 @@ export interface PreparedPrompt extends PreparedInputs {
   readonly room: number;
   readonly endTokens: readonly number[];
   readonly choice: Omit<ResolvedOptions, 'maxNewTokens' | 'endTokens'>;
+  readonly control: ResolvedControl;
   readonly stops: StopStrings;
   readonly prepareMs: number;
 }
@@ -86,14 +97,14 @@ export async function generate(
   const { inputIds, images, positions, context, room, endTokens, choice } = prompt;
   const { quirks = 'reference', signal, videoRope } = options;
   const sequence = { context, positions, videoRope };
-  return answerPrompt(model, prompt, options, push, left, ({ onProgress, onPrefilled }) => {
+  return answerPrompt(model, prompt, options, push, left, (events) => {
+    const { onProgress, onPrefilled } = events;
     if (choice.numBeams > 1) {
       const search = { ...choice, endTokens, maxNewTokens: room, processors: choice, signal, onPrefilled };
       return beamTokens(model, { inputIds, images, quirks }, sequence, search);
     }
-    const chooser = new TokenSampler(model, choice, prompt);
     const prefill = (running: Sequence) => running.prefill(inputIds, images, { signal, onProgress });
-    return chosenTokens(model, { ...sequence, chooser }, prefill, onPrefilled);
+    return chosenTokens(model, prompt, sequence, prefill, events);
   });
 }
 
@@ -110,6 +121,7 @@ export async function preparePrompt(
     config.llm,
     generationDefaults(model, options),
   );
+  const control = resolveControl(options, choice, config.llm);
   const stops = new StopStrings(options.stop ?? []);
   throwIfAborted(signal);
 
@@ -125,13 +137,14 @@ export async function preparePrompt(
   const room = Math.min(maxNewTokens, context - inputIds.length);
   const positions = positionsFor(rope, inputIds, images, positionTokens(model), quirks);
   const prepareMs = performance.now() - startedAt;
-  return { ...inputs, positions, context, room, endTokens, choice, stops, prepareMs };
+  return { ...inputs, positions, context, room, endTokens, choice, control, stops, prepareMs };
 }
 
-/** What whoever makes the tokens tells of the prompt. */
-export interface PrefillEvents {
+/** What whoever makes the tokens tells of the work. */
+export interface TokenEvents {
   readonly onProgress: (tokensDone: number) => void;
   readonly onPrefilled: () => void;
+  readonly onDecoded: (event: DecodeEvent) => void;
 }
 
 /** Shows an answer's tokens as text until one of them, a stop string, a limit, an abort or the reader ends it. */
@@ -141,21 +154,30 @@ export async function answerPrompt(
   { signal, onProgress }: Pick<GenerateOptions, 'signal' | 'onProgress'>,
   push: PushText,
   left: AbortSignal,
-  tokensOf: (events: PrefillEvents) => AsyncIterable<number>,
+  tokensOf: (events: TokenEvents) => AsyncIterable<ChosenToken>,
 ): Promise<GenerationResult> {
-  const { endTokens, stops, room, prepareMs, warnings } = prompt;
+  const { endTokens, stops, room, control, prepareMs, warnings } = prompt;
   const promptTokens = prompt.inputIds.length;
   const startedAt = performance.now();
   onProgress?.({ stage: 'prepared', tokensDone: 0, promptTokens });
 
   let prefilledAt = startedAt;
-  const events: PrefillEvents = {
+  let decodePasses = 0;
+  const drafts = { guessed: 0, right: 0, failedPasses: 0 };
+  const events: TokenEvents = {
     onProgress: (tokensDone) => onProgress?.({ stage: 'prefill', tokensDone, promptTokens }),
     onPrefilled: () => {
       prefilledAt = performance.now();
     },
+    onDecoded: ({ passes, drafted, accepted }) => {
+      decodePasses += passes;
+      drafts.guessed += drafted;
+      drafts.right += accepted;
+      if (drafted > 0 && accepted === 0) drafts.failedPasses++;
+    },
   };
   const tokens: number[] = [];
+  const logprobs: TokenLogprobs[] = [];
   const decoded = new TokenStream(processor.tokenizer);
   let text = '';
   const show = (piece: string) => {
@@ -164,8 +186,10 @@ export async function answerPrompt(
   };
   let finishReason: GenerationResult['finishReason'] = 'length';
   try {
-    for await (const token of tokensOf(events)) {
+    for await (const chosen of tokensOf(events)) {
+      const token = chosen.id;
       tokens.push(token);
+      if (control.logprobs !== null) logprobs.push(tokenLogprobs(processor.tokenizer, chosen));
       const { text: shown, stopped } = stops.push(decoded.push(token));
       show(shown);
       throwIfAborted(signal);
@@ -185,8 +209,11 @@ export async function answerPrompt(
     prepareMs,
     prefillMs: prefilledAt - startedAt,
     decodeMs: performance.now() - prefilledAt,
+    decodePasses,
+    drafts,
   };
-  return { text, ...parseAnswer(text), finishReason, tokens, timings, warnings };
+  const asked = control.logprobs === null ? {} : { logprobs };
+  return { text, ...parseAnswer(text), finishReason, tokens, ...asked, timings, warnings };
 }
 
 /** Parsed only when it is asked for: the published code ignores the file, so it may hold anything. */
@@ -196,29 +223,40 @@ function generationDefaults({ generationConfig, config }: GeneratingModel, { gen
     : null;
 }
 
-/** One token after the other, as long as somebody asks. */
+/** The tokens of an answer, chosen one after the other as the prompt's options say. */
 export async function* chosenTokens(
   model: ModelParts,
-  options: SequenceOptions,
-  prefill: (sequence: Sequence) => Promise<number>,
-  onPrefilled: () => void,
-): AsyncGenerator<number, void, undefined> {
-  const sequence = new Sequence(model, options);
-  try {
-    const first = await prefill(sequence);
-    onPrefilled();
-    yield first;
-    while (true) yield await sequence.decode();
-  } finally {
-    await sequence.destroy();
+  { inputIds, context, room, endTokens, choice, control }: PreparedPrompt,
+  sequence: Omit<SequenceOptions, 'chooser' | 'changeLogits'>,
+  prefill: (sequence: Sequence) => Promise<ChosenToken>,
+  { onPrefilled, onDecoded }: TokenEvents,
+): AsyncGenerator<ChosenToken, void, undefined> {
+  const { logprobs, logitsProcessor, promptLookup, stepsPerWait } = control;
+  const sampler = new TokenSampler(model, choice, { inputIds, context, endTokens });
+  const chooser = logprobs === null ? sampler : new LogprobChooser(model, sampler, logprobs);
+  const answerIds: number[] = [];
+  const changeLogits =
+    logitsProcessor === null
+      ? undefined
+      : (logits: Float32Array) => logitsProcessor(logits, { promptIds: inputIds, answerIds });
+  const tokens = decodedTokens(model, { ...sequence, chooser, changeLogits }, prefill, {
+    room,
+    stepsPerWait,
+    lookupIds: promptLookup ? inputIds : null,
+    onPrefilled,
+    onDecoded,
+  });
+  for await (const chosen of tokens) {
+    answerIds.push(chosen.id);
+    yield chosen;
   }
 }
 
 /** The tokens of the best answer, once it is found: nothing of it is certain before. */
 async function* beamTokens(
   ...search: Parameters<typeof beamSearch>
-): AsyncGenerator<number, void, undefined> {
-  yield* (await beamSearch(...search)).tokens;
+): AsyncGenerator<ChosenToken, void, undefined> {
+  for (const id of (await beamSearch(...search)).tokens) yield { id, reports: [] };
 }
 
 /** The ids and sizes that positions are recognised by. */

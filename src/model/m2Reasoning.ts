@@ -154,10 +154,10 @@ export class M2Reasoning {
     const tokens: number[] = [];
     try {
       while (tokens.length < steps) {
-        const token =
-          tokens.length === 0 ? await sequence.prefill(inputIds, images) : await sequence.decode();
-        tokens.push(token);
-        onToken?.(token);
+        const { id } =
+          tokens.length === 0 ? await sequence.prefill(inputIds, images) : (await sequence.decode())[0];
+        tokens.push(id);
+        onToken?.(id);
       }
       return tokens;
     } finally {

@@ -242,7 +242,8 @@ function randomSeed(): bigint {
   return crypto.getRandomValues(new BigUint64Array(1))[0];
 }
 
-function rangeError(field: string, actual: unknown, expected: string): GenerationError {
+/** `field` has a value that it can't have. */
+export function rangeError(field: string, actual: unknown, expected: string): GenerationError {
   return new GenerationError('GEN_RANGE', `${field} is ${written(actual)}`, {
     field,
     expected,

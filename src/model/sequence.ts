@@ -2,18 +2,24 @@
 import { GenerationError, InputError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { Pass, type ReadBack, type TapListener } from '../gpu/pass.ts';
-import { freeTensors, readTensor, type Tensor, upload, zeros } from '../gpu/tensor.ts';
+import { freeTensors, readTensor, type Tensor, upload, writePiece, zeros } from '../gpu/tensor.ts';
 import { NO_TOKEN } from '../kernels/argmax.ts';
 import type { KernelSet } from '../kernels/index.ts';
 import type { PreprocessedImage } from '../processor/patches.ts';
 import type { ModelConfig } from './config.ts';
 import { decoderLayers, embedTokens, tokenLogits } from './decoder.ts';
+import { DraftVerifier } from './draftVerifier.ts';
 import { embedPrompt } from './embedPrompt.ts';
 import { KvCache } from './kvCache.ts';
+import { type ChangeLogits, LogitsHook } from './logitsHook.ts';
 import type { Positions } from './positions.ts';
+import { tapRotary } from './tapRotary.ts';
+import { type ChosenToken, largestLogit, type TokenChooser } from './tokenChooser.ts';
 import type { ModelWeights } from './weights.ts';
 
 const PREFILL_CHUNK = 512;
+/** Decode steps that one wait may bring the tokens of. */
+export const MAX_STEPS = 64;
 
 /** What every sequence of a model shares. */
 export interface ModelParts {
@@ -21,15 +27,6 @@ export interface ModelParts {
   readonly kernels: KernelSet;
   readonly config: ModelConfig;
   readonly weights: ModelWeights;
-}
-
-/** How the next token follows from the logits. */
-export interface TokenChooser {
-  /** Records the kernels: `logits` [1, vocabSize] f32, which they may change; writes the token's id into `token` [1] u32. */
-  record(pass: Pass, logits: Tensor, token: Tensor): void;
-  /** Called before each run with the number of tokens that stand before the one to be chosen. */
-  setLength(length: number): void;
-  destroy(): Promise<void>;
 }
 
 export interface SequenceOptions {
@@ -41,6 +38,8 @@ export interface SequenceOptions {
   readonly cache?: KvCache;
   /** Default: the token with the largest logit. */
   readonly chooser?: TokenChooser;
+  /** Called between the chooser's two halves. */
+  readonly changeLogits?: ChangeLogits;
   readonly tap?: TapListener;
   /**
    * Tokens of the prompt that go through the decoder in one submit: bounds scratch memory and the time of a submit.
@@ -69,10 +68,15 @@ export class Sequence {
   readonly #prefillChunkSize: number;
   readonly #chooser: TokenChooser;
   readonly #ownsCache: boolean;
+  readonly #hook: LogitsHook | null;
+  readonly #verifier: DraftVerifier;
   /** [1] u32: 0, the row that a decode step takes its logits from. */
   readonly #onlyRow: Tensor;
-  #decode: { readonly pass: Pass; readonly chosen: ReadBack } | null = null;
+  #decode: Pass | null = null;
+  /** Of the token and of the chooser's reports. */
+  #chosen: readonly ReadBack[] = [];
   #length = 0;
+  #last = NO_TOKEN;
 
   constructor(model: ModelParts, options: SequenceOptions) {
     const { context, positions, videoRope = 'sections' } = options;
@@ -94,6 +98,10 @@ export class Sequence {
     this.cache = options.cache ?? new KvCache(model.gpu, model.config.llm, context, positions, videoRope);
     this.token = zeros(model.gpu, 'u32', [1], 'token');
     this.#onlyRow = zeros(model.gpu, 'u32', [1], 'only row');
+    this.#verifier = new DraftVerifier(model, this.cache);
+    const { changeLogits } = options;
+    this.#hook = changeLogits ? new LogitsHook(model, this.#chooser, this.token, changeLogits) : null;
+    if (this.#hook) this.#chosen = this.#readBacks(this.#hook.pass, 1);
   }
 
   /**
@@ -101,46 +109,73 @@ export class Sequence {
    *
    * @param inputIds [tokens] of the expanded prompt
    * @param images those whose patch tokens stand behind the first `reuse` tokens
-   * @returns the token with the largest logit
-   * @throws GenerationError GEN_NONFINITE; GpuError
+   * @throws the signal's reason; GenerationError GEN_NONFINITE; GpuError
    */
   async prefill(
     inputIds: readonly number[],
     images: readonly PreprocessedImage[],
     { signal, onProgress, reuse = 0, ...embedOptions }: PrefillOptions = {},
-  ): Promise<number> {
+  ): Promise<ChosenToken> {
     const { gpu } = this.#model;
-    await this.#tapRotary(inputIds.length);
+    if (this.#tap) await tapRotary(this.#model, this.cache, inputIds.length, this.#tap);
     const newIds = inputIds.slice(reuse);
-    const prompt = await embedPrompt(this.#model, newIds, images, { tap: this.#tap, ...embedOptions });
+    const prompt = await embedPrompt(this.#model, newIds, images, {
+      tap: this.#tap,
+      signal,
+      ...embedOptions,
+    });
     try {
       const tokens = inputIds.length;
       for (let start = reuse; start < tokens; start += this.#prefillChunkSize) {
-        signal?.throwIfAborted();
         const end = Math.min(start + this.#prefillChunkSize, tokens);
-        await this.#prefillChunk(prompt.embeds, reuse, start, end);
+        await this.#prefillChunk(prompt.embeds, reuse, start, end, signal);
         onProgress?.(end);
       }
       this.#length = tokens;
-      const [chosen] = (await readTensor(gpu, this.token)) as Uint32Array;
-      return this.#checkToken(chosen, 'prefill');
+      if (this.#hook) return (await this.#readChosen('prefill'))[0];
+      const [[id], ...reports] = await Promise.all(
+        [this.token, ...(this.#chooser.reports ?? [])].map((tensor) => readTensor(gpu, tensor)),
+      );
+      this.#last = this.#checkToken(id, 'prefill');
+      return { id, reports };
     } finally {
       await prompt.free();
     }
   }
 
   /**
-   * Feeds the token that was chosen last and chooses the next one. One submit; four bytes come back.
+   * Feeds the token that was chosen last and chooses the next one, `steps` times, and waits once. One submit a step; four bytes
+   * a step come back, and the chooser's reports.
    *
+   * @param steps 1 to 64; the cache must have room for them. One, where somebody changes the logits
    * @throws GenerationError GEN_NONFINITE; GpuError
    */
-  async decode(): Promise<number> {
+  async decode(steps = 1): Promise<ChosenToken[]> {
     this.#decode ??= this.#recordDecode();
+    for (let step = 0; step < steps; step++) {
+      this.setStart(this.#length++);
+      await this.#decode.submit(); // each writes the token that the next one reads
+    }
+    await this.#hook?.run();
+    return this.#readChosen(`token ${this.#length}`);
+  }
+
+  /**
+   * Greedy decoding with a guess of what comes: feeds the token that was chosen last and `draft` behind it, in one pass.
+   *
+   * @param draft 1 to 7 tokens; the cache must have room for one more than 8 tokens at most
+   * @returns the tokens of the draft that were right, and the one that follows them
+   * @throws GenerationError GEN_NONFINITE; GpuError
+   */
+  async verify(draft: readonly number[]): Promise<number[]> {
     this.setStart(this.#length);
-    await this.#decode.pass.submit();
-    const [chosen] = await this.#decode.chosen.read();
-    this.#length++;
-    return this.#checkToken(chosen, `token ${this.#length}`);
+    const choices = await this.#verifier.choices([this.#last, ...draft]);
+    const wrong = draft.findIndex((token, i) => token !== choices[i]);
+    const tokens = [...choices.subarray(0, (wrong < 0 ? draft.length : wrong) + 1)];
+    this.#length += tokens.length;
+    this.#last = this.#checkToken(tokens[tokens.length - 1], `token ${this.#length}`);
+    writePiece(this.#model.gpu, this.token.pieces[0], 0, new Uint8Array(Uint32Array.of(this.#last).buffer));
+    return tokens;
   }
 
   /** Sets the cache index of the token that the next step feeds. */
@@ -150,7 +185,9 @@ export class Sequence {
   }
 
   async destroy(): Promise<void> {
-    await this.#decode?.pass.destroy();
+    await this.#decode?.destroy();
+    await this.#verifier.destroy();
+    await this.#hook?.destroy();
     await this.#chooser.destroy();
     if (this.#ownsCache) await this.cache.destroy();
     await freeTensors(this.#model.gpu, [this.token, this.#onlyRow]);
@@ -160,7 +197,13 @@ export class Sequence {
    * Tokens start … end - 1 of the prompt; the last of all is the one that an answer token is chosen from.
    * `embeds` begins at token `reuse`.
    */
-  async #prefillChunk(embeds: Tensor, reuse: number, start: number, end: number): Promise<void> {
+  async #prefillChunk(
+    embeds: Tensor,
+    reuse: number,
+    start: number,
+    end: number,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     const { gpu, kernels, weights, config } = this.#model;
     const tokens = end - start;
     const pass = new Pass(gpu, `prefill ${start}`, this.#tap);
@@ -174,14 +217,15 @@ export class Sequence {
     try {
       const hidden = kernels.gatherRows(pass, { x: embeds, index: rows }); // [tokens, hiddenSize]
       decoderLayers(pass, kernels, weights.decoder, config.llm, hidden, this.cache);
-      if (end - reuse === embeds.shape[0]) {
+      const isLast = end - reuse === embeds.shape[0];
+      if (isLast) {
         const logits = tokenLogits(pass, kernels, weights.decoder, config.llm, hidden, lastRow); // [1, vocabSize]
-        this.#chooser.record(pass, logits, this.token);
+        this.#recordChoice(pass, logits);
       }
       this.cache.setStart(start);
       this.#chooser.setLength(end);
-      await pass.submit();
-      await gpu.idle();
+      await pass.run(signal);
+      if (isLast) await this.#hook?.run();
     } finally {
       await pass.destroy();
       await freeTensors(gpu, [rows, lastRow]);
@@ -194,37 +238,38 @@ export class Sequence {
     const hidden = embedTokens(pass, kernels, weights.decoder, this.token, []); // [1, hiddenSize]
     decoderLayers(pass, kernels, weights.decoder, config.llm, hidden, this.cache);
     const logits = tokenLogits(pass, kernels, weights.decoder, config.llm, hidden, this.#onlyRow); // [1, vocabSize]
-    this.#chooser.record(pass, logits, this.token);
+    this.#recordChoice(pass, logits);
   }
 
-  #recordDecode() {
+  #recordDecode(): Pass {
     const pass = new Pass(this.#model.gpu, 'decode', this.#tap);
     this.recordStep(pass);
-    return { pass, chosen: pass.readBack(this.token) };
+    if (!this.#hook) this.#chosen = this.#readBacks(pass, MAX_STEPS);
+    return pass;
   }
 
-  /** The prompt's cosines and sines on each axis, as the published code makes them: [3, tokens, headDim / 2]. */
-  async #tapRotary(tokens: number): Promise<void> {
-    if (!this.#tap) return;
-    const { headDim, rope } = this.#model.config.llm;
-    const { table, positionIds, context } = this.cache;
-    const axes = rope === 'none' ? 1 : 3;
-    const shape = axes === 1 ? [tokens, headDim / 2] : [axes, tokens, headDim / 2];
-    const rowsOf = (values: Float32Array) => {
-      const rows = new Float32Array((axes * tokens * headDim) / 2);
-      for (let axis = 0; axis < axes; axis++) {
-        for (let token = 0; token < tokens; token++) {
-          const from = ((positionIds[axis * context + token] - table.firstPosition) * headDim) / 2;
-          rows.set(values.subarray(from, from + headDim / 2), ((axis * tokens + token) * headDim) / 2);
-        }
-      }
-      return rows;
-    };
-    const pass = new Pass(this.#model.gpu, 'rotary', this.#tap);
-    pass.tapArray('llm.rotary_cos', () => rowsOf(table.cos), shape);
-    pass.tapArray('llm.rotary_sin', () => rowsOf(table.sin), shape);
-    await pass.submit();
-    await pass.destroy();
+  #recordChoice(pass: Pass, logits: Tensor): void {
+    this.#chooser.process(pass, logits, this.token);
+    if (this.#hook) this.#hook.record(pass, logits);
+    else this.#chooser.choose(pass, logits, this.token);
+  }
+
+  #readBacks(pass: Pass, maxSteps: number): ReadBack[] {
+    return [this.token, ...(this.#chooser.reports ?? [])].map((tensor) => pass.readBack(tensor, maxSteps));
+  }
+
+  /** The tokens of all steps since it was called last. */
+  async #readChosen(step: string): Promise<ChosenToken[]> {
+    const [ids, ...reports] = await Promise.all(this.#chosen.map((readBack) => readBack.read()));
+    const tokens = Array.from(ids, (id, i) => ({
+      id: this.#checkToken(id, step),
+      reports: reports.map((values) => {
+        const size = values.length / ids.length;
+        return values.subarray(i * size, (i + 1) * size);
+      }),
+    }));
+    this.#last = ids[ids.length - 1];
+    return tokens;
   }
 
   #checkToken(token: number, step: string): number {
@@ -233,13 +278,4 @@ export class Sequence {
       hint: 'check the weights with verifyWeights(); a kernel of your own may produce NaN',
     });
   }
-}
-
-/** Greedy: the token with the largest logit, of equal ones the lowest id. */
-function largestLogit({ kernels }: ModelParts): TokenChooser {
-  return {
-    record: (pass, logits, token) => void kernels.argmax(pass, { logits, out: token }),
-    setLength() {},
-    async destroy() {},
-  };
 }

@@ -1,7 +1,8 @@
 import type { Pass } from '../gpu/pass.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import { LogitsProcessors, type ProcessorOptions } from './logitsProcessors.ts';
-import type { ModelParts, TokenChooser } from './sequence.ts';
+import type { ModelParts } from './sequence.ts';
+import type { TokenChooser } from './tokenChooser.ts';
 
 export interface SamplerOptions extends ProcessorOptions {
   /** false: the largest of the processed logits, as greedy search takes it. */
@@ -32,10 +33,13 @@ export class TokenSampler implements TokenChooser {
     this.#processors = new LogitsProcessors(model, processors, prompt);
   }
 
-  record(pass: Pass, logits: Tensor, token: Tensor): void {
+  process(pass: Pass, logits: Tensor, token: Tensor): void {
+    this.#processors.record(pass, logits, token);
+  }
+
+  choose(pass: Pass, logits: Tensor, token: Tensor): void {
     const { kernels } = this.#model;
     const { doSample, temperature, topK, topP, minP, seed } = this.#options;
-    this.#processors.record(pass, logits, token);
     if (!doSample) {
       kernels.argmax(pass, { logits, out: token });
       return;

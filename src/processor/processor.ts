@@ -63,6 +63,7 @@ export class Processor {
       } else {
         const { part, source, field } = placed;
         const image = await loadImage(source, field, { exifOrientation: part.exifOrientation });
+        await lookUp(signal);
         images.push(preprocessImage(image, part, this.imageConfig, image.name));
       }
     }
@@ -80,6 +81,13 @@ export class Processor {
     const scrambled = images.length > 1 && quirks === 'reference';
     return { promptText, expandedText, inputIds, images, warnings: scrambled ? [SEVERAL_IMAGES] : [] };
   }
+}
+
+/** Decoding and cutting keep the thread busy: between the two an abort can arrive. @throws the signal's reason */
+async function lookUp(signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return;
+  await new Promise((resolve) => setTimeout(resolve));
+  signal.throwIfAborted();
 }
 
 const SEVERAL_IMAGES =

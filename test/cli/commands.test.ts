@@ -149,7 +149,7 @@ describe.concurrent('m2 itself', () => {
     expect(JSON.parse(json).limits.maxComputeInvocationsPerWorkgroup).toBeGreaterThanOrEqual(256);
   });
 
-  test.for(['', 'generate', 'inspect', 'parity', 'adapters'])('m2 %s --help', async (command) => {
+  test.for(['', 'generate', 'chat', 'inspect', 'parity', 'adapters'])('m2 %s --help', async (command) => {
     const args = command === '' ? ['--help'] : [command, '--help'];
     const { exitCode, stdout, errorLines } = await m2(args);
     expect([exitCode, errorLines]).toEqual([0, []]);

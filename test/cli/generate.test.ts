@@ -2,10 +2,27 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { generate } from '../../src/cli/generate.node.ts';
+import { UsageError } from '../../src/cli/options.node.ts';
+import type { GenerationResult } from '../../src/model/generate.ts';
+import type { TokenLogprobs } from '../../src/model/tokenLogprobs.ts';
 import { bundledModel, m2, runToEnd } from './helpers.ts';
 
 const examples = JSON.parse(readFileSync(join(bundledModel, 'examples', 'examples.json'), 'utf8'));
 const pathOf = (image: string) => join(bundledModel, 'examples', image);
+
+function eventsIn(stdout: string): { event: string; text?: string }[] {
+  return stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+}
+
+function resultIn(stdout: string): GenerationResult {
+  const last = eventsIn(stdout).at(-1);
+  expect(last?.event).toBe('result');
+  return last as unknown as GenerationResult;
+}
 
 // One after the other: a software adapter uses every core already.
 describe('m2 generate', () => {
@@ -27,20 +44,23 @@ describe('m2 generate', () => {
     expect(ended).toEqual({ exitCode: 0, stdout: `${reference_output}\n`, errorLines: [] });
   });
 
-  test('--json prints one object and nothing else', async () => {
-    const { image, question, system, reference_output, output_ids } = examples[0];
-    const { exitCode, stdout } = await m2([
-      'generate',
-      '--json',
-      '--image',
-      pathOf(image),
-      '--system',
-      system,
-      question,
-    ]);
+  test('--json prints events, one a line, and nothing else', async () => {
+    const { image, question, system, reference_output, input_ids, output_ids } = examples[0];
+    const flags = ['--json', '--logprobs', '1', '--image', pathOf(image), '--system', system];
+    const { exitCode, stdout } = await m2(['generate', ...flags, question]);
     expect(exitCode).toBe(0);
     expect(stdout.endsWith('}\n')).toBe(true);
-    expect(JSON.parse(stdout)).toEqual({
+    const events = eventsIn(stdout);
+    const [model, prompt, ...texts] = events.slice(0, -1);
+    const adapter = expect.stringMatching(/.+/);
+    expect(model).toEqual({ event: 'model', adapter, folder: bundledModel, warnings: [] });
+    expect(prompt).toEqual({ event: 'prompt', promptTokens: input_ids.length });
+    expect(new Set(texts.map(({ event }) => event))).toEqual(new Set(['text']));
+    expect(texts.length).toBeGreaterThan(10);
+    expect(texts.map(({ text }) => text).join('')).toBe(reference_output);
+    const { logprobs, ...result } = events.at(-1) as { event: string; logprobs: TokenLogprobs[] };
+    expect(result).toEqual({
+      event: 'result',
       text: reference_output,
       think: expect.stringContaining('So the count is 2.'),
       answer: '\\boxed{2}',
@@ -48,17 +68,20 @@ describe('m2 generate', () => {
       wellFormed: true,
       finishReason: 'eos',
       tokens: output_ids,
-      timings: {
-        promptTokens: examples[0].input_ids.length,
+      timings: expect.objectContaining({
+        promptTokens: input_ids.length,
         newTokens: output_ids.length,
         prepareMs: expect.any(Number),
         prefillMs: expect.any(Number),
         decodeMs: expect.any(Number),
-      },
-      adapter: expect.stringMatching(/.+/),
+      }),
+      adapter,
       model: bundledModel,
       warnings: [],
     });
+    expect(logprobs.map(({ token }) => token)).toEqual(output_ids);
+    for (const { top, ...chosen } of logprobs) expect(top).toEqual([chosen]); // greedy: the most likely one
+    expect(logprobs[0].text).toBe('<think>');
   });
 
   test('a limit cuts the answer off, and says so', async () => {
@@ -73,9 +96,9 @@ describe('m2 generate', () => {
       .flatMap((example: { image: string }) => ['--image', pathOf(example.image)]);
     const args = ['generate', '--json', '--max-new-tokens', '1', ...images, 'Which is larger?'];
     const [asPublished, fixed] = await Promise.all([m2(args), m2([...args, '--quirks', 'fixed'])]);
-    expect(JSON.parse(asPublished.stdout).warnings).toEqual([expect.stringContaining('several images')]);
+    expect(resultIn(asPublished.stdout).warnings).toEqual([expect.stringContaining('several images')]);
     expect(asPublished.errorLines).toContainEqual(expect.stringMatching(/^warning: several images/));
-    expect(JSON.parse(fixed.stdout).warnings).toEqual([]);
+    expect(resultIn(fixed.stdout).warnings).toEqual([]);
   });
 
   test('--frames shows the pictures of a folder, by name, as one clip', async () => {
@@ -87,7 +110,7 @@ describe('m2 generate', () => {
     rmSync(folder, { recursive: true });
     expect(exitCode).toBe(0);
     expect(errorLines).toContainEqual(expect.stringMatching(/^asking: \S*1\.PNG, \S*2\.png, "Count/));
-    const { tokens, timings, warnings } = JSON.parse(stdout);
+    const { tokens, timings, warnings } = resultIn(stdout);
     expect(tokens).toHaveLength(3);
     // One temporal patch of 11 x 13 merged tokens: a frame has at least 128 * 28^2 pixels.
     expect(timings.promptTokens).toBeGreaterThan(143);
@@ -96,10 +119,11 @@ describe('m2 generate', () => {
   });
 
   test("--prompt-template jinja renders with the model's own template", async () => {
-    const args = ['generate', '--json', '--max-new-tokens', '1', '--prompt-template', 'jinja', 'Hello'];
-    const { exitCode, stdout } = await m2(args);
+    const pace = ['--prompt-lookup', '--steps-per-wait', '2']; // they change no token
+    const args = ['--json', '--max-new-tokens', '1', '--prompt-template', 'jinja', ...pace, 'Hello'];
+    const { exitCode, stdout } = await m2(['generate', ...args]);
     expect(exitCode).toBe(0);
-    expect(JSON.parse(stdout).tokens).toHaveLength(1);
+    expect(resultIn(stdout).tokens).toHaveLength(1);
   });
 });
 
@@ -149,5 +173,10 @@ describe('a generation that is left early', () => {
     const { exitCode, stdout, errorLines } = await m2(['generate', '--quiet', '--top-p', '2', 'Hi']);
     expect([exitCode, stdout]).toEqual([2, '']);
     expect(errorLines).toEqual([expect.stringMatching(/^m2: GEN_RANGE: topP is 2; give/)]);
+  });
+
+  test('--logprobs is refused without --json', async () => {
+    const running = generate.run(['--logprobs', '2', 'Hi'], new AbortController().signal);
+    await expect(running).rejects.toThrow(new UsageError('--logprobs needs --json, whose result holds them'));
   });
 });
