@@ -6,6 +6,7 @@ import { chat } from './cli/chat.node.ts';
 import type { Command } from './cli/command.ts';
 import { generate } from './cli/generate.node.ts';
 import { inspect } from './cli/inspect.node.ts';
+import { kernel } from './cli/kernel.node.ts';
 import { UsageError } from './cli/options.node.ts';
 import { parity } from './cli/parity.node.ts';
 import { oneLine } from './cli/text.ts';
@@ -19,6 +20,7 @@ import {
   M2Error,
   ParityError,
   PromptError,
+  ShapeError,
   TokenizerError,
 } from './errors.ts';
 
@@ -28,6 +30,7 @@ const HELP = `m2 COMMAND, M2-Reasoning on WebGPU
   m2 chat        a conversation over several turns
   m2 inspect     shows a checkpoint: architecture, tensors, and what an adapter's limits split
   m2 parity      compares the model with golden cases of the published code, stage by stage
+  m2 kernel      lists, checks, times and begins kernels
   m2 adapters    shows the GPU adapter that is taken
 
   m2 COMMAND --help    the flags of a command
@@ -38,7 +41,7 @@ Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 wrong input (a file, picture, mod
 `;
 
 const COMMANDS = new Map<string | undefined, Command>(
-  Object.entries({ generate, chat, inspect, parity, adapters }),
+  Object.entries({ generate, chat, inspect, parity, kernel, adapters }),
 );
 
 const WRONG_USAGE = 2;
@@ -50,7 +53,16 @@ const EXIT_CODES = [
   [WRONG_USAGE, [UsageError]],
   [
     WRONG_INPUT,
-    [CheckpointError, ConfigError, TokenizerError, ImageError, PromptError, InputError, ParityError],
+    [
+      CheckpointError,
+      ConfigError,
+      TokenizerError,
+      ImageError,
+      PromptError,
+      InputError,
+      ParityError,
+      ShapeError,
+    ],
   ],
   [GPU_FAILED, [GpuError, KernelError]],
 ] as const;

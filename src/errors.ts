@@ -76,6 +76,7 @@ export type ErrorCode =
   | 'INPUT_FRAME_SIZE'
   | 'INPUT_IMAGE_COUNT'
   | 'INPUT_CONTEXT_OVERFLOW'
+  | 'INPUT_FILE'
   // GenerationError
   | 'GEN_RANGE'
   | 'GEN_NONFINITE'
@@ -89,6 +90,7 @@ export type ErrorCode =
   | 'KERNEL_INTERFACE'
   | 'KERNEL_LIMIT'
   | 'KERNEL_BINDING'
+  | 'KERNEL_TIMEOUT'
   // GpuError
   | 'GPU_NO_ADAPTER'
   | 'GPU_LIMIT'
@@ -97,7 +99,8 @@ export type ErrorCode =
   | 'GPU_VALIDATION'
   // ParityError
   | 'PARITY_GOLDEN_MISSING'
-  | 'PARITY_GOLDEN_INVALID';
+  | 'PARITY_GOLDEN_INVALID'
+  | 'PARITY_CHECKPOINT';
 
 /** What an error is about: only the fields that apply are set. */
 export interface ErrorDetails {

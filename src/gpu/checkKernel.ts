@@ -1,38 +1,65 @@
+import { countUnwritten, hostInputs, referenceArrays, uploadInputs } from './caseInputs.ts';
 import { type Comparison, compareArrays } from './compare.ts';
-import type { Bindings, KernelCase, ParamTypes, ReferenceArrays } from './declaration.ts';
+import { compileKernel } from './compile.ts';
+import type { Bindings, KernelCase, KernelDeclaration, ParamTypes } from './declaration.ts';
 import type { Gpu } from './device.ts';
 import type { Kernel } from './kernel.ts';
 import { Pass } from './pass.ts';
-import { evaluate, type Symbols } from './shapes.ts';
-import { elementCount, freeTensors, type HostArray, readTensor, type Tensor, upload } from './tensor.ts';
-import { packWeights, unpackWeights, type WeightDtype } from './weightFormats.ts';
+import { freeTensors, readTensor, type Tensor } from './tensor.ts';
+import type { WeightDtype } from './weightFormats.ts';
 
 /** One line of the report: a case, one of its outputs, how far it is from the definition. */
 export interface CheckRow extends Comparison {
   readonly case: string;
   readonly output: string;
+  /** `worstIndex` as coordinates of the declared shape, e.g. `[3, 17]`. */
+  readonly worstAt: string;
+  /** `ok`, or what is wrong, in words. */
+  readonly verdict: string;
 }
+
+/** Where there is nothing to compare with. */
+const NOT_COMPARED = {
+  maxAbs: Number.NaN,
+  maxRel: Number.NaN,
+  worstIndex: 0,
+  worstAt: '',
+  expected: Number.NaN,
+  actual: Number.NaN,
+  overTolerance: 0,
+  bound: 0,
+  ok: false,
+};
 
 /**
  * Runs a kernel's cases on the GPU and compares every output with its float64 definition on the CPU. Outputs are filled with
- * NaN before the run, so that a value which the kernel forgot to write is found.
+ * a NaN before the run, so that a value which the kernel forgot to write is found. A declaration without cases or reference
+ * runs as far as it goes, and the report says what is missing.
  *
- * @returns a row for each case and output; `ok` is the verdict
+ * @returns a row for each case and output; `ok` is the verdict, `verdict` says it in words
  * @throws KernelError when the kernel can't be compiled
  */
 export async function checkKernel<B extends Bindings, P extends ParamTypes>(
   gpu: Gpu,
   kernel: Kernel<B, P>,
 ): Promise<CheckRow[]> {
+  const declaration = kernel.declaration as unknown as KernelDeclaration;
+  const { cases = [] }: Partial<KernelDeclaration> = declaration;
+  if (cases.length === 0) {
+    await compileKernel(gpu, declaration, declaration.constants ?? {});
+    const verdict = 'it compiles, but the declaration has no cases: nothing was run';
+    return [{ ...NOT_COMPARED, case: 'no cases', output: '', verdict }];
+  }
   const rows: CheckRow[] = [];
-  const hasWeights = Object.values(kernel.declaration.bindings).some(({ access }) => access === 'weights');
-  for (const kernelCase of kernel.declaration.cases) {
+  const hasWeights = Object.values(declaration.bindings).some(({ access }) => access === 'weights');
+  for (const kernelCase of cases) {
     const dtypes: WeightDtype[] =
       hasWeights && kernelCase.weightDtype === undefined
         ? ['f32', 'bf16', 'f16']
         : [kernelCase.weightDtype ?? 'f32'];
     for (const dtype of dtypes) {
-      rows.push(...(await runCase(gpu, kernel as unknown as Kernel, kernelCase, dtype, hasWeights)));
+      const label = hasWeights ? `${kernelCase.name}, ${dtype}` : kernelCase.name;
+      rows.push(...(await runCase(gpu, kernel as unknown as Kernel, kernelCase, dtype, label)));
     }
   }
   return rows;
@@ -43,21 +70,27 @@ async function runCase(
   kernel: Kernel,
   kernelCase: KernelCase,
   dtype: WeightDtype,
-  hasWeights: boolean,
+  label: string,
 ): Promise<CheckRow[]> {
   const { declaration } = kernel;
-  const { arrays, tensors } = makeInputs(gpu, kernel, kernelCase, dtype);
-  const expected = declaration.reference(arrays, kernelCase.sizes);
+  const { bindings, reference }: Partial<KernelDeclaration> = declaration;
+  const inputs = hostInputs(declaration, kernelCase, dtype);
+  const expected = reference?.(referenceArrays(inputs), kernelCase.sizes);
+  const tensors = uploadInputs(gpu, declaration, inputs);
 
   const pass = new Pass(gpu, `check ${declaration.name}`);
   const rows: CheckRow[] = [];
   try {
     kernel(pass, tensors, kernelCase.sizes as Record<string, number>);
     await pass.submit();
-    for (const [output, values] of Object.entries(expected)) {
-      const actual = await readTensor(gpu, tensors[output]);
-      const label = hasWeights ? `${kernelCase.name}, ${dtype}` : kernelCase.name;
-      rows.push({ case: label, output, ...compareArrays(actual, values, declaration.tolerance) });
+    for (const [output, { access }] of Object.entries(bindings)) {
+      if (access !== 'write' && access !== 'readWrite') continue;
+      const report = await compareOutput(gpu, declaration, tensors[output], expected?.[output]);
+      rows.push({ case: label, output, ...report });
+    }
+    for (const output of Object.keys(expected ?? {}).filter((name) => !(name in bindings))) {
+      const verdict = `the reference gives ${output}, which is no binding`;
+      rows.push({ ...NOT_COMPARED, case: label, output, verdict });
     }
   } finally {
     await pass.destroy();
@@ -66,53 +99,41 @@ async function runCase(
   return rows;
 }
 
-function makeInputs(
+async function compareOutput(
   gpu: Gpu,
-  { declaration }: Kernel,
-  kernelCase: KernelCase,
-  dtype: WeightDtype,
-): { arrays: ReferenceArrays; tensors: Record<string, Tensor> } {
-  const { sizes, scale = 1 } = kernelCase;
-  const given = kernelCase.inputs?.(sizes) ?? {};
-  const random = randomValues(declaration.name + kernelCase.name);
-  const arrays: Record<string, Float64Array> = {};
-  const tensors: Record<string, Tensor> = {};
-  for (const [binding, { access, dtype: declared, shape }] of Object.entries(declaration.bindings)) {
-    const dims = evaluate(declaration.name, binding, shape, sizes as Symbols);
-    const count = elementCount(dims);
-    if (access === 'weights') {
-      const packed = packWeights(
-        given[binding] ?? Float32Array.from({ length: count }, () => random() * scale),
-        dtype,
-      );
-      arrays[binding] = unpackWeights(packed, dtype);
-      tensors[binding] = upload(gpu, packed, dims, binding, dtype);
-      continue;
-    }
-    const values =
-      given[binding] ??
-      (access === 'write'
-        ? notANumber(declared, count)
-        : Float32Array.from({ length: count }, () => random() * scale));
-    arrays[binding] = Float64Array.from(values);
-    tensors[binding] = upload(gpu, values as HostArray, dims, binding);
+  { name, reference, tolerance }: Partial<KernelDeclaration>,
+  tensor: Tensor,
+  expected: Float64Array | undefined,
+): Promise<Omit<CheckRow, 'case' | 'output'>> {
+  const actual = await readTensor(gpu, tensor);
+  const unwritten = countUnwritten(actual);
+  const total = `of ${actual.length} values`;
+  const written = unwritten === 0 ? '' : `${unwritten} ${total} not written`;
+  if (expected === undefined) {
+    const missing = reference ? `the reference gives no ${tensor.name}` : `${name} has no reference`;
+    return { ...NOT_COMPARED, verdict: `${missing}: nothing to compare with${written && `; ${written}`}` };
   }
-  return { arrays, tensors };
-}
-
-function notANumber(dtype: string, count: number): HostArray {
-  if (dtype === 'f32') return new Float32Array(count).fill(Number.NaN);
-  return new (dtype === 'i32' ? Int32Array : Uint32Array)(count).fill(0x7fc00000);
-}
-
-/** Numbers in [-1, 1), the same ones for the same name: mulberry32 over an FNV-1a hash. */
-function randomValues(name: string): () => number {
-  let state = 0x811c9dc5;
-  for (let i = 0; i < name.length; i++) state = Math.imul(state ^ name.charCodeAt(i), 0x01000193);
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 31 - 1;
+  const comparison = compareArrays(actual, expected, tolerance ?? { abs: 0, rel: 0 });
+  const { overTolerance, worstIndex, bound } = comparison;
+  const problems = [written];
+  if (expected.length !== actual.length) {
+    problems.push(`the reference gives ${expected.length} values, the output has ${actual.length}`);
+  } else if (overTolerance > unwritten) {
+    problems.push(`${overTolerance - unwritten} ${total} further off than ${bound.toPrecision(3)}`);
+  }
+  return {
+    ...comparison,
+    worstAt: `[${coordinates(worstIndex, tensor.shape).join(', ')}]`,
+    verdict: problems.filter(Boolean).join('; ') || 'ok',
   };
+}
+
+/** The place of a flat index in a row-major array, e.g. 17 in [4, 5] is at [3, 2]. */
+function coordinates(index: number, shape: readonly number[]): number[] {
+  const place: number[] = [];
+  for (const size of shape.toReversed()) {
+    place.unshift(index % size);
+    index = Math.floor(index / size);
+  }
+  return place;
 }

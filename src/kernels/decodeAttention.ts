@@ -28,6 +28,7 @@ export const decodeAttention = defineKernel({
     return [qkvDim / headDim - 2 * kvHeads];
   },
   reference: causalAttentionReference,
+  flops: ({ qkvDim, kvHeads, headDim }, { start }) => 4 * (qkvDim - 2 * kvHeads * headDim) * (start[0] + 1),
   cases: [
     attentionCase('first token', { heads: 2, kvHeads: 1, headDim: 10, context: 4 }, 0),
     attentionCase('heads of 16, three to a key head', { heads: 9, kvHeads: 3, headDim: 16, context: 40 }, 33),

@@ -22,6 +22,7 @@ export const gemv = defineKernel({
   constants: { WORKGROUP_SIZE: 64 },
   dispatch: ({ weightRows }, { WORKGROUP_SIZE }) => [Math.ceil(weightRows / WORKGROUP_SIZE)],
   reference: matmulReference,
+  flops: ({ inDim, outDim }) => 2 * inDim * outDim,
   cases: [
     { name: 'odd sizes', sizes: { inDim: 71, outDim: 67 } },
     { name: 'one output', sizes: { inDim: 40, outDim: 1 } },

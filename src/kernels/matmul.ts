@@ -25,6 +25,7 @@ export const matmul = defineKernel({
     Math.ceil(rows / (WORKGROUP_M * THREAD_M)),
   ],
   reference: matmulReference,
+  flops: ({ rows, inDim, outDim }) => 2 * rows * inDim * outDim,
   cases: [
     { name: 'odd sizes', sizes: { rows: 5, inDim: 71, outDim: 67 } },
     { name: 'whole tiles', sizes: { rows: 16, inDim: 64, outDim: 64 } },

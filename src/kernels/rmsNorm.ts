@@ -22,6 +22,7 @@ export const rmsNorm = defineKernel({
   constants: { WORKGROUP_SIZE: 64 },
   dispatch: ({ rows }) => [rows],
   reference: rmsNormReference,
+  flops: ({ rows, dim }) => 4 * rows * dim, // square, sum, scale, weight
   cases: [
     { name: 'odd sizes', sizes: { rows: 5, dim: 71, eps: 1e-6 } },
     { name: 'one row', sizes: { rows: 1, dim: 192, eps: 1e-6 } },

@@ -26,6 +26,11 @@ export const visionAttention = defineKernel({
     return [Math.ceil((patches * numHeads) / WORKGROUP_SIZE)];
   },
   reference: visionAttentionReference,
+  flops: ({ patches, qkvDim }, { segments }) => {
+    let keys = 0; // of all queries of one head
+    for (let patch = 0; patch < patches; patch++) keys += segments[2 * patch + 1] - segments[2 * patch];
+    return (4 * keys * qkvDim) / 3;
+  },
   cases: [
     segmentsCase('windows of several sizes, heads of 24', [4, 64, 12, 1], { numHeads: 3, headDim: 24 }),
     segmentsCase('one window, heads of 16', [16], { numHeads: 4, headDim: 16 }),
