@@ -35,17 +35,22 @@ export { freeTensors, readTensor, type Tensor, upload, zeros } from './gpu/tenso
 
 // Kernels: the standard set, and what your own are made of
 export { type KernelSet, kernels } from './kernels/index.ts';
+export type { KernelOptions, KernelSetName } from './model/kernelChoice.ts';
 export { defineKernel, type Kernel } from './gpu/kernel.ts';
-export { type KernelCase, read, readWrite, weights, write } from './gpu/declaration.ts';
+export { type KernelCase, panels, read, readWrite, weights, write } from './gpu/declaration.ts';
 export { type CheckRow, checkKernel } from './gpu/checkKernel.ts';
+export { type BenchOptions, type BenchRow, benchKernel } from './gpu/benchKernel.ts';
+export { type AdapterRates, measureAdapter } from './gpu/measureAdapter.ts';
 export { type Comparison, compareArrays } from './gpu/compare.ts';
 export {
   banned,
   flatGroup,
   onlineSoftmax,
   random,
+  readPanel,
   readWeight,
   samplingCut,
+  storePanel,
   workgroupReduce,
 } from './kernels/shared/helpers.ts';
 

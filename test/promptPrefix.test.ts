@@ -2,11 +2,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openGpu } from '../src/gpu/device.ts';
 import { freeTensors, readTensor } from '../src/gpu/tensor.ts';
-import { kernels } from '../src/kernels/index.ts';
 import { Checkpoint } from '../src/model/checkpoint.ts';
 import { folderFiles } from '../src/model/checkpointFolder.node.ts';
 import { readModelConfig } from '../src/model/config.ts';
 import { contentKey, FeatureCache, type KeyedImage } from '../src/model/featureCache.ts';
+import { chooseKernels } from '../src/model/kernelChoice.ts';
 import { textPositions } from '../src/model/positions.ts';
 import { reusableTokens, tokenKeys } from '../src/model/promptPrefix.ts';
 import type { ModelParts } from '../src/model/sequence.ts';
@@ -70,7 +70,8 @@ describe('image features', () => {
     const config = await readModelConfig(files);
     const checkpoint = await Checkpoint.open(files, config);
     const gpu = await openGpu();
-    parts = { gpu, kernels, config, weights: await loadWeights(gpu, checkpoint, config) };
+    const { kernels } = chooseKernels(gpu, {});
+    parts = { gpu, kernels, config, weights: await loadWeights(gpu, checkpoint, config, kernels) };
     await checkpoint.close();
   });
   afterAll(async () => {

@@ -3,20 +3,26 @@ import { openGpu } from '../gpu/device.ts';
 import type { CaseReport, ParityRow } from '../parity/report.ts';
 import { runParity } from '../parity/runParity.node.ts';
 import type { Command } from './command.ts';
-import { nonEmptyPath, parseFlags, UsageError } from './options.node.ts';
+import { nonEmptyPath, oneOf, parseFlags, UsageError } from './options.node.ts';
 import { columns } from './text.ts';
 
-const HELP = `m2 parity --goldens DIR [--case CHECKPOINT/NAME]
+const HELP = `m2 parity --goldens DIR [--case CHECKPOINT/NAME] [--kernel-set NAME]
 
 Runs golden cases and compares every stage with what the published code computed; the first stage
 that differs is named. Ends with 1 if a case fails.
 
   --goldens DIR             folder with cases/ and checkpoints/, e.g. test/goldens
   --case CHECKPOINT/NAME    this case only
+  --kernel-set NAME         fast (default) or plain kernels
   --json                    the reports as one JSON list instead of tables
 `;
 
-const FLAGS = { goldens: { type: 'string' }, case: { type: 'string' }, json: { type: 'boolean' } } as const;
+const FLAGS = {
+  goldens: { type: 'string' },
+  case: { type: 'string' },
+  'kernel-set': { type: 'string' },
+  json: { type: 'boolean' },
+} as const;
 
 export const parity: Command = { help: HELP, run };
 
@@ -26,6 +32,7 @@ async function run(args: readonly string[], signal: AbortSignal): Promise<number
     throw new UsageError(`parity takes flags only, got ${JSON.stringify(positionals[0])}`);
   }
   const goldens = nonEmptyPath('--goldens', values.goldens);
+  const kernelSet = oneOf('--kernel-set', values['kernel-set'], ['fast', 'plain']);
   if (goldens === undefined) throw new UsageError('--goldens is missing, give the folder of golden cases');
 
   const gpu = await openGpu();
@@ -33,6 +40,7 @@ async function run(args: readonly string[], signal: AbortSignal): Promise<number
     process.stderr.write(`adapter: ${gpu.description}\n`);
     const reports = await runParity(goldens, {
       case: values.case,
+      kernelSet,
       gpu,
       onCase(report) {
         if (!values.json) process.stdout.write(describeCase(report));

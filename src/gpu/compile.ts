@@ -106,17 +106,18 @@ function checkInterface({ name, bindings, ...declaration }: KernelDeclaration, w
   };
   const inText = wgsl.bindings.filter(({ access }) => access !== 'uniform');
   const declared = Object.entries(bindings);
-  for (const [index, [binding, { access, dtype }]] of declared.entries()) {
+  for (const [index, [binding, { access, dtype, layout }]] of declared.entries()) {
     const found = inText.find((entry) => entry.index === index);
     if (!found) fail(`the text has no @binding(${index}) for ${binding}`, binding);
     else {
       const wantedAccess = access === 'read' || access === 'weights' ? 'read' : 'read_write';
-      const wantedType = dtype === 'weights' ? 'u32' : dtype;
+      const wantedType = dtype !== 'weights' ? dtype : layout === 'panels' ? 'vec4u' : 'u32';
+      const isVec4 = dtype === 'f32' && found.type === 'vec4f'; // the same values, four at a time
       if (found.name !== binding)
         fail(`@binding(${index}) is ${found.name}, declared is ${binding}`, binding);
       if (found.access !== wantedAccess)
         fail(`${binding} is ${found.access}, declared is ${wantedAccess}`, binding);
-      if (found.type !== wantedType)
+      if (found.type !== wantedType && !isVec4)
         fail(`${binding} holds ${found.type}, declared is ${wantedType}`, binding);
     }
   }

@@ -1,7 +1,7 @@
 /** What a kernel says of itself: bindings with symbolic shapes, params, constants, its CPU definition, and the cases that check it. */
 import { KernelError } from '../errors.ts';
 import type { Dim, Symbols } from './shapes.ts';
-import type { HostArray } from './tensor.ts';
+import type { HostArray, Layout } from './tensor.ts';
 
 type Access = 'read' | 'write' | 'readWrite' | 'weights';
 
@@ -10,6 +10,8 @@ export interface Binding<A extends Access = Access> {
   /** `weights` may be stored as f32, bf16 or f16; the kernel sees words (`array<u32>`). */
   readonly dtype: 'f32' | 'u32' | 'i32' | 'weights';
   readonly shape: readonly Dim[];
+  /** How weights lie; default: in rows. */
+  readonly layout?: Layout;
 }
 
 /** An input. */
@@ -35,6 +37,14 @@ export const weights = (shape: readonly Dim[]): Binding<'weights'> => ({
   access: 'weights',
   dtype: 'weights',
   shape,
+});
+
+/** Weights whose rows are interleaved in panels of eight: the kernel sees `array<vec4u>`; see panels.ts. */
+export const panels = (shape: readonly Dim[]): Binding<'weights'> => ({
+  access: 'weights',
+  dtype: 'weights',
+  shape,
+  layout: 'panels',
 });
 
 export type Bindings = Readonly<Record<string, Binding>>;
@@ -74,23 +84,45 @@ export interface KernelDeclaration<B extends Bindings = Bindings, P extends Para
   readonly params?: P;
   /** Values of `override`s. `<BINDING>_DTYPE` is set by the host from the tensor. */
   readonly constants?: Constants;
+  /** The text says `enable subgroups`; the host sets its `override SUBGROUP_SIZE` from the adapter. */
+  readonly usesSubgroups?: boolean;
   /** Workgroups to start; `constants` also holds the text's own `const NAME = 4u;`. */
   readonly dispatch: (sizes: Symbols, constants: Constants) => readonly number[];
   /** The definition on the CPU, in float64: returns every binding that the kernel writes. */
   readonly reference: (arrays: ReferenceArrays, sizes: Symbols) => Readonly<Record<string, Float64Array>>;
   readonly cases: readonly KernelCase[];
   readonly tolerance: Tolerance;
+  /** Floating-point operations of one call, a product and a sum as two, for `benchKernel`; `inputs` by binding, as stored. */
+  readonly flops?: (sizes: Symbols, inputs: Readonly<Record<string, ArrayLike<number>>>) => number;
 }
 
 /** For kernels whose text has room for a fixed size. @throws KernelError KERNEL_LIMIT */
-export function assertSizeAtMost(kernel: string, field: string, size: number, limit: number): void {
+export function assertSizeAtMost(
+  kernel: string,
+  field: string,
+  size: number,
+  limit: number,
+  hint = 'raise the constant in its .wgsl file',
+): void {
   if (size <= limit) return;
   throw new KernelError('KERNEL_LIMIT', `${kernel}: ${field} is ${size}, the kernel has room for ${limit}`, {
     kernel,
     field,
     expected: limit,
     actual: size,
-    hint: 'raise the constant in its .wgsl file',
+    hint,
+  });
+}
+
+/** For kernels that read several values at a time. @throws KernelError KERNEL_LIMIT */
+export function assertMultipleOf(kernel: string, field: string, size: number, factor: number): void {
+  if (size % factor === 0) return;
+  throw new KernelError('KERNEL_LIMIT', `${kernel}: ${field} is ${size}, not a multiple of ${factor}`, {
+    kernel,
+    field,
+    expected: `a multiple of ${factor}`,
+    actual: size,
+    hint: 'give a kernel whose text reads one value at a time',
   });
 }
 

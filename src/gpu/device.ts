@@ -108,6 +108,11 @@ export class Gpu {
     return `${name} (${features.join(', ') || 'no optional features'}; bindings up to ${Math.floor(this.maxBindingBytes / 2 ** 20)} MiB)`;
   }
 
+  /** Whether a CPU plays the GPU: other kernels are fast there. */
+  get isSoftware(): boolean {
+    return this.info.isFallbackAdapter;
+  }
+
   /** @throws GpuError what went wrong on this device since it was opened: GPU_LOST, GPU_OUT_OF_MEMORY, GPU_VALIDATION */
   assertHealthy(): void {
     if (this.#failure !== null) throw this.#failure;
@@ -139,7 +144,8 @@ export class Gpu {
       );
     }
     this.counters.buffers++;
-    return this.device.createBuffer({ label, size: Math.max(4, Math.ceil(sizeBytes / 4) * 4), usage });
+    // Whole vec4: a kernel may read the end of a row that way.
+    return this.device.createBuffer({ label, size: Math.max(16, Math.ceil(sizeBytes / 16) * 16), usage });
   }
 
   submit(commands: readonly GPUCommandBuffer[]): void {

@@ -76,8 +76,10 @@ export function defineKernel<const B extends Bindings, const P extends ParamType
         tensors[binding] = input;
         continue;
       }
-      const shape = evaluate(declaration.name, binding, declaration.bindings[binding].shape, sizes);
-      tensors[binding] = upload(gpu, 'data' in input ? input.data : input, shape, binding);
+      const { shape: dims, layout } = declaration.bindings[binding];
+      const shape = evaluate(declaration.name, binding, dims, sizes);
+      const data = 'data' in input ? input.data : input;
+      tensors[binding] = upload(gpu, data, shape, binding, undefined, layout);
       uploaded.push(tensors[binding]);
     }
     const pass = new Pass(gpu, declaration.name);
@@ -141,7 +143,21 @@ function solveSizes(
   return solveShapes(name, shapes, actual, params);
 }
 
-function checkDtype(kernel: string, binding: string, { dtype }: Binding, tensor: Tensor): void {
+function checkDtype(
+  kernel: string,
+  binding: string,
+  { dtype, layout = 'rows' }: Binding,
+  tensor: Tensor,
+): void {
+  if (dtype === 'weights' && layout !== tensor.layout) {
+    throw new ShapeError('SHAPE_MISMATCH', `${kernel}: ${binding} lies in ${tensor.layout}`, {
+      kernel,
+      binding,
+      expected: layout,
+      actual: tensor.layout,
+      hint: 'upload the weights in the layout that the kernel declares',
+    });
+  }
   const fits = dtype === 'weights' ? ['f32', 'bf16', 'f16'].includes(tensor.dtype) : dtype === tensor.dtype;
   if (fits) return;
   throw new ShapeError('SHAPE_MISMATCH', `${kernel}: ${binding} should be ${dtype}, is ${tensor.dtype}`, {

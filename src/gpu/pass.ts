@@ -18,20 +18,23 @@ import {
 /** Called for each tap after the pass has run; the tensor lives until the returned promise resolves. */
 export type TapListener = (name: string, tensor: Tensor) => void | Promise<void>;
 
+/** Called with a pass after it has run; may run it again, e.g. to time it. */
+export type PassListener = (pass: Pass) => void | Promise<void>;
+
 /** A tensor that comes back to the host with each run of its pass. */
 export interface ReadBack {
   /** Waits for the latest `submit`; returns the values of all runs since the last `read`, one after the other. */
   read(): Promise<Float32Array | Uint32Array | Int32Array>;
 }
 
-interface Dispatch {
+export interface Dispatch {
   readonly kind: 'dispatch';
   readonly declaration: KernelDeclaration;
   readonly constants: Constants;
   readonly buffers: readonly GPUBuffer[];
   readonly sizes: Symbols;
 }
-interface Copy {
+export interface Copy {
   readonly kind: 'copy';
   readonly from: GPUBuffer;
   readonly to: GPUBuffer;
@@ -39,7 +42,9 @@ interface Copy {
   /** Of a read-back: runs since the last `read`; each has a place of its own in `to`. */
   readonly runs?: { count: number };
 }
-interface Prepared {
+/** A dispatch that only has to be encoded. */
+export interface Prepared {
+  readonly dispatch: Dispatch;
   readonly pipeline: GPUComputePipeline;
   readonly bindGroup: GPUBindGroup;
   readonly groups: readonly number[];
@@ -146,6 +151,7 @@ export class Pass {
     const bindings = Object.entries(declaration.bindings);
     const split = bindings.find(([name]) => tensors[name].pieces.length > 1)?.[0];
     const constants: Record<string, number> = { ...declaration.constants };
+    if (declaration.usesSubgroups) constants.SUBGROUP_SIZE = this.gpu.info.subgroupMinSize;
     for (const [name, { access }] of bindings) {
       if (access === 'weights')
         constants[dtypeOverride(name)] = WEIGHT_DTYPE_CODES[tensors[name].dtype as 'f32'];
@@ -181,8 +187,7 @@ export class Pass {
    * @throws KernelError KERNEL_INTERFACE, KERNEL_COMPILE; GpuError GPU_LOST, GPU_OUT_OF_MEMORY
    */
   async submit(): Promise<void> {
-    this.#prepared ??= await this.#prepare();
-    this.encode(this.#prepared);
+    this.encode(await this.prepared());
     await this.#showTaps();
   }
 
@@ -193,13 +198,13 @@ export class Pass {
    * @throws the signal's reason; as `submit`
    */
   async run(signal?: AbortSignal): Promise<void> {
-    this.#prepared ??= await this.#prepare();
+    const prepared = await this.prepared();
     let steps = FIRST_GROUP_STEPS;
     let expectedMs = 0;
-    for (let begin = 0; begin < this.#prepared.length; ) {
+    for (let begin = 0; begin < prepared.length; ) {
       signal?.throwIfAborted();
       const startedAt = performance.now();
-      this.encode(this.#prepared.slice(begin, begin + steps));
+      this.encode(prepared.slice(begin, begin + steps));
       await sleepThrough(expectedMs);
       await this.gpu.idle();
       begin += steps;
@@ -208,6 +213,12 @@ export class Pass {
       else if (expectedMs > GROUP_MS && steps > 1) [steps, expectedMs] = [steps >> 1, expectedMs / 2];
     }
     await this.#showTaps();
+  }
+
+  /** The list, compiled and bound. @throws KernelError KERNEL_INTERFACE, KERNEL_COMPILE; GpuError */
+  async prepared(): Promise<readonly (Prepared | Copy)[]> {
+    this.#prepared ??= await this.#prepare();
+    return this.#prepared;
   }
 
   /** Frees everything that the pass made. */
@@ -247,26 +258,24 @@ export class Pass {
 
   async #prepare(): Promise<(Prepared | Copy)[]> {
     const compiled = await Promise.all(
-      this.#steps.map((step) =>
-        step.kind === 'copy' ? null : compileKernel(this.gpu, step.declaration, step.constants),
+      this.#steps.map(async (step) =>
+        step.kind === 'copy'
+          ? step
+          : { step, kernel: await compileKernel(this.gpu, step.declaration, step.constants) },
       ),
     );
     const blocks = new ParamsBlocks();
-    const offsets = this.#steps.map((step, index) => {
-      const kernel = compiled[index];
-      return step.kind === 'copy' || kernel === null
-        ? 0
-        : blocks.add(packParams(step.declaration.name, kernel.wgsl, step.sizes));
+    const placed = compiled.map((entry) => {
+      if (!('kernel' in entry)) return entry;
+      const { step, kernel } = entry;
+      return { step, kernel, offset: blocks.add(packParams(step.declaration.name, kernel.wgsl, step.sizes)) };
     });
-    this.#params = this.gpu.createBuffer(blocks.sizeBytes, 0x40 | 0x08, `${this.label} params`); // UNIFORM | COPY_DST
-    this.gpu.device.queue.writeBuffer(this.#params, 0, blocks.bytes());
-    const params = this.#params;
-    return this.#steps.map((step, index) => {
-      const kernel = compiled[index];
-      return step.kind === 'copy' || kernel === null
-        ? (step as Copy)
-        : this.#bind(step, kernel, params, offsets[index]);
-    });
+    const params = this.gpu.createBuffer(blocks.sizeBytes, 0x40 | 0x08, `${this.label} params`); // UNIFORM | COPY_DST
+    this.#params = params;
+    this.gpu.device.queue.writeBuffer(params, 0, blocks.bytes());
+    return placed.map((entry) =>
+      'kernel' in entry ? this.#bind(entry.step, entry.kernel, params, entry.offset) : entry,
+    );
   }
 
   #bind(
@@ -286,12 +295,12 @@ export class Pass {
     this.gpu.counters.bindGroups++;
     const bindGroup = this.gpu.device.createBindGroup({ label: step.declaration.name, layout, entries });
     const groups = foldGroups(step.declaration.dispatch(step.sizes, { ...wgsl.consts, ...step.constants }));
-    return { pipeline, bindGroup, groups };
+    return { dispatch: step, pipeline, bindGroup, groups };
   }
 }
 
 /** Dawn's binding spins the event loop while a promise waits, on a core that a software adapter needs: sleep most of the time. */
-async function sleepThrough(expectedMs: number): Promise<void> {
+export async function sleepThrough(expectedMs: number): Promise<void> {
   if (expectedMs < 4) return; // timers are no finer than a millisecond
   await new Promise((resolve) => setTimeout(resolve, expectedMs * 0.8));
 }

@@ -1,8 +1,12 @@
 import { GpuError, InputError } from '../errors.ts';
 import type { Gpu } from './device.ts';
+import { PANEL_ROWS, packedPanels, paddedRows } from './panels.ts';
 
 /** How a tensor's values are stored. bf16 and f16 are for weights only: kernels compute in f32. */
 export type Dtype = 'f32' | 'u32' | 'i32' | 'bf16' | 'f16';
+
+/** 'rows': one after the other. 'panels': eight rows interleaved. */
+export type Layout = 'rows' | 'panels';
 
 export type HostArray = Float32Array | Uint32Array | Int32Array | Uint16Array;
 
@@ -20,6 +24,8 @@ export interface Tensor {
   readonly name: string;
   readonly dtype: Dtype;
   readonly shape: readonly number[];
+  /** How the rows of weights lie; see panels.ts. */
+  readonly layout: Layout;
   readonly pieces: readonly Piece[];
 }
 
@@ -49,22 +55,35 @@ export function zeros(gpu: Gpu, dtype: Dtype, shape: readonly number[], name: st
     );
   }
   const buffer = gpu.createBuffer(bytes, TENSOR_USAGE, name);
-  return { name, dtype, shape, pieces: [{ buffer, firstRow: 0, rows: shape[0] ?? 1 }] };
+  return { name, dtype, shape, layout: 'rows', pieces: [{ buffer, firstRow: 0, rows: shape[0] ?? 1 }] };
 }
 
 /** How many rows go into each piece of a weight tensor: all of them where they fit one binding, none where not even two do. */
-export function rowsThatBind(tensor: Pick<Tensor, 'dtype' | 'shape'>, maxBindingBytes: number): number {
+export function rowsThatBind(
+  tensor: Pick<Tensor, 'dtype' | 'shape'>,
+  maxBindingBytes: number,
+  layout: Layout = 'rows',
+): number {
   const rows = tensor.shape[0] ?? 1;
   const rowsThatFit = Math.floor(maxBindingBytes / Math.max(1, rowBytes(tensor)));
-  // Even, so that two-byte rows of odd length start on a whole word in every piece.
-  return rowsThatFit >= rows ? rows : rowsThatFit - (rowsThatFit % 2);
+  // Whole panels; else even, so that two-byte rows of odd length start on a whole word in every piece.
+  const step = layout === 'panels' ? PANEL_ROWS : 2;
+  return rowsThatFit >= (layout === 'panels' ? paddedRows(rows) : rows)
+    ? rows
+    : rowsThatFit - (rowsThatFit % step);
 }
 
 /** Makes a weight tensor, split by rows where one binding can't show it whole. @throws GpuError GPU_LIMIT for a row too long */
-export function weightTensor(gpu: Gpu, dtype: Dtype, shape: readonly number[], name: string): Tensor {
+export function weightTensor(
+  gpu: Gpu,
+  dtype: Dtype,
+  shape: readonly number[],
+  name: string,
+  layout: Layout = 'rows',
+): Tensor {
   const bytesPerRow = rowBytes({ dtype, shape });
   const rows = shape[0] ?? 1;
-  const rowsPerPiece = rowsThatBind({ dtype, shape }, gpu.maxBindingBytes);
+  const rowsPerPiece = rowsThatBind({ dtype, shape }, gpu.maxBindingBytes, layout);
   if (rowsPerPiece < 1 && rows > 0) {
     throw new GpuError(
       'GPU_LIMIT',
@@ -75,11 +94,12 @@ export function weightTensor(gpu: Gpu, dtype: Dtype, shape: readonly number[], n
   const pieces: Piece[] = [];
   for (let firstRow = 0; firstRow < Math.max(1, rows); firstRow += rowsPerPiece) {
     const pieceRows = Math.min(rowsPerPiece, rows - firstRow);
-    const buffer = gpu.createBuffer(pieceRows * bytesPerRow, TENSOR_USAGE, name);
+    const storedRows = layout === 'panels' ? paddedRows(pieceRows) : pieceRows;
+    const buffer = gpu.createBuffer(storedRows * bytesPerRow, TENSOR_USAGE, name);
     pieces.push({ buffer, firstRow, rows: pieceRows });
     if (rowsPerPiece < 1) break; // a tensor without rows
   }
-  return { name, dtype, shape, pieces };
+  return { name, dtype, shape, layout, pieces };
 }
 
 /**
@@ -100,6 +120,7 @@ function padToWord(bytes: Uint8Array): Uint8Array {
 /**
  * Uploads an array as one tensor.
  * @param dtype needed only for Uint16Array, which may hold bf16 or f16
+ * @param layout 'panels' packs a matrix of weights on the way
  * @throws InputError INPUT_LENGTH when `data` has not as many elements as `shape` says
  */
 export function upload(
@@ -108,6 +129,7 @@ export function upload(
   shape: readonly number[],
   name: string,
   dtype = dtypeOf(data),
+  layout: Layout = 'rows',
 ): Tensor {
   if (data.length !== elementCount(shape)) {
     throw new InputError('INPUT_LENGTH', `${name}: ${data.length} values for shape [${shape}]`, {
@@ -115,13 +137,15 @@ export function upload(
       hint: `give ${elementCount(shape)} values`,
     });
   }
-  const isWeight = dtype === 'bf16' || dtype === 'f16';
-  const tensor = isWeight ? weightTensor(gpu, dtype, shape, name) : zeros(gpu, dtype, shape, name);
-  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  const isWeight = layout === 'panels' || dtype === 'bf16' || dtype === 'f16';
+  const tensor = isWeight ? weightTensor(gpu, dtype, shape, name, layout) : zeros(gpu, dtype, shape, name);
+  const stored = layout === 'panels' ? packedPanels(data, shape[1], dtype) : data;
+  const bytes = new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
   const bytesPerRow = rowBytes(tensor);
   for (const piece of tensor.pieces) {
     const begin = piece.firstRow * bytesPerRow;
-    writePiece(gpu, piece, 0, bytes.subarray(begin, begin + piece.rows * bytesPerRow));
+    const rows = layout === 'panels' ? paddedRows(piece.rows) : piece.rows;
+    writePiece(gpu, piece, 0, bytes.subarray(begin, begin + rows * bytesPerRow));
   }
   return tensor;
 }

@@ -1,25 +1,35 @@
 import { add } from './add.ts';
 import { argmax } from './argmax.ts';
+import { attentionScores } from './attentionScores.ts';
+import { attentionValues } from './attentionValues.ts';
 import { banNgrams } from './banNgrams.ts';
 import { causalAttention } from './causalAttention.ts';
 import { decodeAttention } from './decodeAttention.ts';
 import { embed } from './embed.ts';
+import { embedPanels } from './embedPanels.ts';
 import { gatherRows } from './gatherRows.ts';
 import { gelu } from './gelu.ts';
 import { gemv } from './gemv.ts';
+import { gemvPanels, gemvPanelsAdd, gemvPanelsGate } from './gemvPanels.ts';
+import { gemvPanelsSubgroup, gemvPanelsSubgroupAdd, gemvPanelsSubgroupGate } from './gemvPanelsSubgroup.ts';
 import { l2Normalize } from './l2Normalize.ts';
 import { logSoftmax } from './logSoftmax.ts';
 import { matmul } from './matmul.ts';
+import { matmulPanels, matmulPanelsAdd, matmulPanelsGate } from './matmulPanels.ts';
 import { mRope } from './mRope.ts';
 import { penalizeLogits } from './penalizeLogits.ts';
 import { rmsNorm } from './rmsNorm.ts';
+import { rotateAndCache } from './rotateAndCache.ts';
 import { sampleToken } from './sampleToken.ts';
 import { scatterRows } from './scatterRows.ts';
 import { siluGate } from './siluGate.ts';
 import { tokenProbabilities } from './tokenProbabilities.ts';
 import { topK } from './topK.ts';
+import { transposeRows } from './transposeRows.ts';
 import { visionAttention } from './visionAttention.ts';
 import { visionRope } from './visionRope.ts';
+import { visionScores } from './visionScores.ts';
+import { visionValues } from './visionValues.ts';
 import { writeKv } from './writeKv.ts';
 
 /** Every kernel that the model calls; a user may replace any of them. */
@@ -47,6 +57,24 @@ export const kernels = {
   visionAttention,
   visionRope,
   writeKv,
+
+  // The fast ones, each in the place of some of those above: src/model/kernelChoice.ts.
+  attentionScores,
+  attentionValues,
+  embedPanels,
+  gemvPanels,
+  gemvPanelsAdd,
+  gemvPanelsGate,
+  gemvPanelsSubgroup,
+  gemvPanelsSubgroupAdd,
+  gemvPanelsSubgroupGate,
+  matmulPanels,
+  matmulPanelsAdd,
+  matmulPanelsGate,
+  rotateAndCache,
+  transposeRows,
+  visionScores,
+  visionValues,
 };
 
 export type KernelSet = typeof kernels;

@@ -12,6 +12,7 @@ override WORKGROUP_SIZE: u32 = 64u;
 @group(0) @binding(3) var<uniform> params: Params;
 
 struct Params {
+  rows: u32,
   dim: u32,
 }
 
@@ -22,7 +23,7 @@ fn main(
   @builtin(local_invocation_index) thread: u32,
 ) {
   let featureIndex = flatGroup(group, groups) * WORKGROUP_SIZE + thread;
-  if (featureIndex >= arrayLength(&features)) {
+  if (featureIndex >= params.rows * params.dim) {
     return;
   }
   let row = featureIndex / params.dim;

@@ -39,7 +39,7 @@ export async function* decodedTokens(
     yield first;
     lookup?.add([first.id], 0);
     for (let left = room - 1; left > 0; ) {
-      const draft = lookup?.draft(left - 1) ?? [];
+      const draft = (sequence.canVerify && lookup?.draft(left - 1)) || [];
       let tokens: readonly ChosenToken[];
       if (draft.length > 0) {
         tokens = (await sequence.verify(draft)).map((id) => ({ id, reports: [] }));

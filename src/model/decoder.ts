@@ -5,10 +5,11 @@
  */
 import type { Pass } from '../gpu/pass.ts';
 import type { Tensor } from '../gpu/tensor.ts';
-import type { KernelSet } from '../kernels/index.ts';
+import { causalAttention, rotateAndCache } from './attention.ts';
 import type { LlmConfig } from './config.ts';
+import type { ModelKernels } from './kernelChoice.ts';
 import type { KvCache } from './kvCache.ts';
-import { linear } from './linear.ts';
+import { addLinear, gatedLinear, linear } from './linear.ts';
 import type { DecoderLayerWeights, DecoderWeights } from './weights.ts';
 
 /**
@@ -18,7 +19,7 @@ import type { DecoderLayerWeights, DecoderWeights } from './weights.ts';
  */
 export function decoderLayers(
   pass: Pass,
-  kernels: KernelSet,
+  kernels: ModelKernels,
   weights: DecoderWeights,
   config: LlmConfig,
   hidden: Tensor,
@@ -42,7 +43,7 @@ export function decoderLayers(
  */
 export function tokenLogits(
   pass: Pass,
-  kernels: KernelSet,
+  kernels: ModelKernels,
   weights: DecoderWeights,
   config: LlmConfig,
   hidden: Tensor,
@@ -59,32 +60,27 @@ export function tokenLogits(
 /** One layer, in place on `hidden`. Follows: modeling_qwen2_5.py, Qwen2DecoderLayer */
 function decoderLayer(
   pass: Pass,
-  kernels: KernelSet,
+  kernels: ModelKernels,
   layer: DecoderLayerWeights,
   { numAttentionHeads, numKeyValueHeads, rmsNormEps: eps }: LlmConfig,
   hidden: Tensor, // [tokens, hiddenSize]
   { rotary, start, layers }: KvCache,
   index: number,
 ): undefined {
-  const { k: kCache, v: vCache } = layers[index]; // [kvHeads, context, headDim] each
-  const { firstPosition, ...rotaryTensors } = rotary;
   const rotatedHeads = numAttentionHeads + numKeyValueHeads;
 
   const normed = kernels.rmsNorm(pass, { x: hidden, weight: layer.inputNorm }, { eps }); // [tokens, hiddenSize]
   const qkv = linear(pass, kernels, normed, layer.qkv); // [tokens, qkvDim]
-  kernels.mRope(pass, { qkv, ...rotaryTensors, start }, { rotatedHeads, firstPosition });
-  kernels.writeKv(pass, { qkv, start, kCache, vCache });
+  rotateAndCache(pass, kernels, qkv, rotary, start, layers[index], rotatedHeads);
   pass.tap(`llm.layer${index}.attn.qkv`, qkv);
-  const attention = hidden.shape[0] === 1 ? kernels.decodeAttention : kernels.causalAttention;
-  const attended = attention(pass, { qkv, kCache, vCache, start }); // [tokens, heads · headDim]
+  const attended = causalAttention(pass, kernels, qkv, layers[index], start); // [tokens, heads · headDim]
   pass.tap(`llm.layer${index}.attn.heads`, attended);
-  kernels.add(pass, { hidden, delta: linear(pass, kernels, attended, layer.oProj) });
+  addLinear(pass, kernels, hidden, attended, layer.oProj);
 
   const normed2 = kernels.rmsNorm(pass, { x: hidden, weight: layer.postAttentionNorm }, { eps }); // [tokens, hiddenSize]
-  const gateUp = linear(pass, kernels, normed2, layer.gateUp); // [tokens, 2 · intermediateSize]
-  const activated = kernels.siluGate(pass, { gateUp }); // [tokens, intermediateSize]
+  const activated = gatedLinear(pass, kernels, normed2, layer.gateUp); // [tokens, intermediateSize]
   pass.tap(`llm.layer${index}.mlp.activated`, activated);
-  kernels.add(pass, { hidden, delta: linear(pass, kernels, activated, layer.down) });
+  addLinear(pass, kernels, hidden, activated, layer.down);
 }
 
 /** Rows of image features, and which tokens they stand for. */
@@ -102,12 +98,14 @@ export interface PlacedFeatures {
  */
 export function embedTokens(
   pass: Pass,
-  kernels: KernelSet,
+  kernels: ModelKernels,
   weights: DecoderWeights,
   ids: Tensor,
   placed: readonly PlacedFeatures[],
 ): Tensor {
-  const hidden = kernels.embed(pass, { ids, table: weights.embedTokens }); // [tokens, hiddenSize]
+  const table = weights.embedTokens;
+  const embed = table.layout === 'panels' ? kernels.embedPanels : kernels.embed;
+  const hidden = embed(pass, { ids, table }); // [tokens, hiddenSize]
   for (const { imageEmbeds, imageTokens } of placed) {
     kernels.scatterRows(pass, { hidden, features: imageEmbeds, index: imageTokens });
   }

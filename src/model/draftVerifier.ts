@@ -5,20 +5,20 @@ import { decoderLayers, embedTokens, tokenLogits } from './decoder.ts';
 import type { KvCache } from './kvCache.ts';
 import type { ModelParts } from './sequence.ts';
 
-/** Tokens that a pass feeds: matmul takes rows by fours, so between these sizes nothing would be saved. */
-export const VERIFIED_ROWS = [4, 8] as const;
+/** Tokens that a pass feeds: matmul takes so many at a time, fewer would save nothing. */
+export const VERIFIED_ROWS = 8;
 
 interface Recorded {
   readonly pass: Pass;
-  readonly ids: Tensor; // [rows] u32
-  readonly rows: Tensor; // [rows] u32: 0, 1, 2, …
-  readonly chosen: ReadBack; // [rows] u32
+  readonly ids: Tensor; // [VERIFIED_ROWS] u32
+  readonly rows: Tensor; // [VERIFIED_ROWS] u32: 0, 1, 2, …
+  readonly chosen: ReadBack; // [VERIFIED_ROWS] u32
 }
 
 export class DraftVerifier {
   readonly #model: ModelParts;
   readonly #cache: KvCache;
-  readonly #recorded = new Map<number, Recorded>();
+  #recorded: Recorded | null = null;
 
   constructor(model: ModelParts, cache: KvCache) {
     this.#model = model;
@@ -26,43 +26,38 @@ export class DraftVerifier {
   }
 
   /**
-   * Feeds `tokens`, at most 8, at the cache's `start`. Where they are fewer than a pass feeds, what stands behind them in the
-   * cache is overwritten by the tokens that come there later.
+   * Feeds `tokens`, at most 8, at the cache's `start`; the cache must have room for 8. Where they are fewer, what stands behind them in the cache is overwritten
+   * by the tokens that come there later.
    *
    * @returns [tokens] the token with the largest logit behind each; NO_TOKEN where none is finite
    * @throws GpuError
    */
   async choices(tokens: readonly number[]): Promise<Uint32Array> {
-    const size = VERIFIED_ROWS.find((rows) => rows >= tokens.length) as number;
-    const recorded = this.#recorded.get(size) ?? this.#record(size);
-    this.#recorded.set(size, recorded);
-    const padded = new Uint32Array(size);
+    this.#recorded ??= this.#record();
+    const { pass, ids, chosen } = this.#recorded;
+    const padded = new Uint32Array(VERIFIED_ROWS);
     padded.set(tokens);
-    writePiece(this.#model.gpu, recorded.ids.pieces[0], 0, new Uint8Array(padded.buffer));
-    await recorded.pass.submit();
-    return ((await recorded.chosen.read()) as Uint32Array).subarray(0, tokens.length);
+    writePiece(this.#model.gpu, ids.pieces[0], 0, new Uint8Array(padded.buffer));
+    await pass.submit();
+    return ((await chosen.read()) as Uint32Array).subarray(0, tokens.length);
   }
 
   async destroy(): Promise<void> {
-    for (const { pass, ids, rows } of this.#recorded.values()) {
-      await pass.destroy();
-      await freeTensors(this.#model.gpu, [ids, rows]);
-    }
+    if (this.#recorded === null) return;
+    const { pass, ids, rows } = this.#recorded;
+    await pass.destroy();
+    await freeTensors(this.#model.gpu, [ids, rows]);
   }
 
-  #record(size: number): Recorded {
+  #record(): Recorded {
     const { gpu, kernels, weights, config } = this.#model;
-    const ids = zeros(gpu, 'u32', [size], 'draft');
-    const rows = upload(
-      gpu,
-      Uint32Array.from({ length: size }, (_, row) => row),
-      [size],
-      'draft rows',
-    );
-    const pass = new Pass(gpu, `verify ${size}`);
-    const hidden = embedTokens(pass, kernels, weights.decoder, ids, []); // [size, hiddenSize]
+    const ids = zeros(gpu, 'u32', [VERIFIED_ROWS], 'draft');
+    const counted = Uint32Array.from({ length: VERIFIED_ROWS }, (_, row) => row);
+    const rows = upload(gpu, counted, [VERIFIED_ROWS], 'draft rows');
+    const pass = new Pass(gpu, 'verify');
+    const hidden = embedTokens(pass, kernels, weights.decoder, ids, []); // [VERIFIED_ROWS, hiddenSize]
     decoderLayers(pass, kernels, weights.decoder, config.llm, hidden, this.#cache);
-    const logits = tokenLogits(pass, kernels, weights.decoder, config.llm, hidden, rows); // [size, vocabSize]
+    const logits = tokenLogits(pass, kernels, weights.decoder, config.llm, hidden, rows); // [VERIFIED_ROWS, vocabSize]
     const chosen = pass.readBack(kernels.argmax(pass, { logits }));
     return { pass, ids, rows, chosen };
   }

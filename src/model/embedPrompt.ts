@@ -1,5 +1,5 @@
 /** The first half of a prompt's way through the model: patches and ids in, one row of the decoder's width per token out. */
-import { Pass, type TapListener } from '../gpu/pass.ts';
+import { Pass, type PassListener, type TapListener } from '../gpu/pass.ts';
 import { freeTensors, type Tensor, upload } from '../gpu/tensor.ts';
 import type { PreprocessedImage } from '../processor/patches.ts';
 import { embedTokens } from './decoder.ts';
@@ -14,6 +14,7 @@ export interface EmbeddedPrompt {
 
 export interface EmbedOptions {
   readonly tap?: TapListener;
+  readonly onPass?: PassListener;
   /** [merged] which row of the image features each image token gets; default: in order. */
   readonly featureOrder?: Uint32Array;
   /** [merged, hiddenSize] f32 of each image, where they are known already: `images` is empty then. */
@@ -32,7 +33,7 @@ export async function embedPrompt(
   model: ModelParts,
   inputIds: readonly number[],
   images: readonly PreprocessedImage[],
-  { tap, featureOrder, features = [], signal }: EmbedOptions = {},
+  { tap, onPass, featureOrder, features = [], signal }: EmbedOptions = {},
 ): Promise<EmbeddedPrompt> {
   const { gpu, kernels, weights, config } = model;
   const pass = new Pass(gpu, 'embed', tap);
@@ -59,6 +60,7 @@ export async function embedPrompt(
     });
     const embeds = embedTokens(pass, kernels, weights.decoder, ids, placed); // [tokens, hiddenSize]
     await pass.run(signal);
+    await onPass?.(pass);
     return { embeds, free };
   } catch (error) {
     await free();

@@ -4,9 +4,9 @@
  */
 import { ConfigError, GenerationError, TokenizerError } from '../errors.ts';
 import { type Gpu, openGpu } from '../gpu/device.ts';
-import type { TapListener } from '../gpu/pass.ts';
+import type { PassListener, TapListener } from '../gpu/pass.ts';
 import { freeTensors } from '../gpu/tensor.ts';
-import { type KernelSet, kernels as standardKernels } from '../kernels/index.ts';
+import type { CaseReport } from '../parity/report.ts';
 import { DEFAULT_IMAGE_PROCESSOR, parseImageProcessorConfig } from '../processor/imageProcessorConfig.ts';
 import type { Message } from '../processor/messages.ts';
 import type { PreprocessedImage } from '../processor/patches.ts';
@@ -18,15 +18,14 @@ import { Checkpoint } from './checkpoint.ts';
 import { assertProcessorFits, type ModelConfig, readModelConfig } from './config.ts';
 import { type GenerateOptions, type GeneratingModel, type GenerationResult, generate } from './generate.ts';
 import { GenerationStream } from './generationStream.ts';
+import { chooseKernels, type KernelOptions } from './kernelChoice.ts';
 import type { Positions } from './positions.ts';
 import { type ModelParts, Sequence } from './sequence.ts';
 import { type LoadProgress, loadWeights } from './weights.ts';
 
-export interface LoadOptions {
+export interface LoadOptions extends KernelOptions {
   /** Default: a device of its own, which ends with the model. */
   readonly gpu?: Gpu;
-  /** Kernels to use in place of the standard ones of the same name. */
-  readonly kernels?: Partial<KernelSet>;
   readonly onProgress?: (progress: LoadProgress) => void;
 }
 
@@ -46,13 +45,15 @@ export interface ForwardOptions {
   readonly onToken?: (token: number) => void;
   /** Gets every stage's tensor; names are those of the goldens (docs/MODEL.md, section 8). */
   readonly tap?: TapListener;
+  /** Gets every pass: those of the prompt when they have run, that of a decode step after the last token. See `profilePass`. */
+  readonly onPass?: PassListener;
 }
 
 /** M2-Reasoning: a vision tower, a projector and a Qwen2 decoder, on one GPU. */
 export class M2Reasoning {
   readonly config: ModelConfig;
   readonly processor: Processor;
-  /** What load noticed, e.g. tensors that are no part of the model. */
+  /** What load noticed, e.g. tensors that are no part of the model, or kernels that a kernel of yours leaves unused. */
   readonly warnings: readonly string[];
   readonly #parts: ModelParts;
   readonly #generationConfig: Uint8Array | null;
@@ -88,10 +89,10 @@ export class M2Reasoning {
     let gpu = options.gpu;
     try {
       gpu ??= await openGpu();
-      const weights = await loadWeights(gpu, checkpoint, config, options.onProgress);
-      const kernels = { ...standardKernels, ...options.kernels };
+      const { kernels, notes } = chooseKernels(gpu, options);
+      const weights = await loadWeights(gpu, checkpoint, config, kernels, options.onProgress);
       const parts = { gpu, kernels, config, weights };
-      const { warnings } = checkpoint;
+      const warnings = [...checkpoint.warnings, ...notes];
       return new M2Reasoning(parts, processor, {
         warnings,
         generationConfig,
@@ -159,10 +160,24 @@ export class M2Reasoning {
         tokens.push(id);
         onToken?.(id);
       }
+      await sequence.showDecode();
       return tokens;
     } finally {
       await sequence.destroy();
     }
+  }
+
+  /**
+   * Compares every stage with a golden case of this checkpoint, with whatever kernels the model runs (Node only).
+   *
+   * @param caseDir the case's folder, e.g. `test/goldens/cases/mrope-bf16/one-png-224`
+   * @returns all stages; `firstDivergence` names the first that differs
+   * @throws ParityError: no such case, or one of another checkpoint
+   */
+  async compareWith(caseDir: string): Promise<CaseReport> {
+    this.#assertAlive();
+    const { compareWith } = await import('../parity/compareWith.node.ts');
+    return compareWith(this, caseDir);
   }
 
   /** Frees the weights, and the device if `load` opened it. Safe to call twice. */

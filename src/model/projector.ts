@@ -1,6 +1,6 @@
 import type { Pass } from '../gpu/pass.ts';
 import type { Tensor } from '../gpu/tensor.ts';
-import type { KernelSet } from '../kernels/index.ts';
+import type { ModelKernels } from './kernelChoice.ts';
 import { linear } from './linear.ts';
 import type { Linear } from './weights.ts';
 
@@ -14,7 +14,7 @@ const L2_EPS = 1e-12; // torch.nn.functional.normalize's default
  */
 export function projectFeatures(
   pass: Pass,
-  kernels: KernelSet,
+  kernels: ModelKernels,
   layers: readonly Linear[],
   features: Tensor,
 ): Tensor {

@@ -1,15 +1,15 @@
 /** One prompt and its continuation on the GPU: prefill once, then decode token by token. docs/MODEL.md, section 7. */
 import { GenerationError, InputError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
-import { Pass, type ReadBack, type TapListener } from '../gpu/pass.ts';
+import { Pass, type PassListener, type ReadBack, type TapListener } from '../gpu/pass.ts';
 import { freeTensors, readTensor, type Tensor, upload, writePiece, zeros } from '../gpu/tensor.ts';
 import { NO_TOKEN } from '../kernels/argmax.ts';
-import type { KernelSet } from '../kernels/index.ts';
 import type { PreprocessedImage } from '../processor/patches.ts';
 import type { ModelConfig } from './config.ts';
 import { decoderLayers, embedTokens, tokenLogits } from './decoder.ts';
-import { DraftVerifier } from './draftVerifier.ts';
+import { DraftVerifier, VERIFIED_ROWS } from './draftVerifier.ts';
 import { embedPrompt } from './embedPrompt.ts';
+import type { ModelKernels } from './kernelChoice.ts';
 import { KvCache } from './kvCache.ts';
 import { type ChangeLogits, LogitsHook } from './logitsHook.ts';
 import type { Positions } from './positions.ts';
@@ -24,7 +24,7 @@ export const MAX_STEPS = 64;
 /** What every sequence of a model shares. */
 export interface ModelParts {
   readonly gpu: Gpu;
-  readonly kernels: KernelSet;
+  readonly kernels: ModelKernels;
   readonly config: ModelConfig;
   readonly weights: ModelWeights;
 }
@@ -41,6 +41,8 @@ export interface SequenceOptions {
   /** Called between the chooser's two halves. */
   readonly changeLogits?: ChangeLogits;
   readonly tap?: TapListener;
+  /** Gets the passes of the prompt, each when it has run: running it again gives the same. The decode pass: see `showDecode`. */
+  readonly onPass?: PassListener;
   /**
    * Tokens of the prompt that go through the decoder in one submit: bounds scratch memory and the time of a submit.
    * Default 512; the whole prompt when somebody listens to taps, so that each stage is seen once.
@@ -65,6 +67,7 @@ export class Sequence {
   readonly token: Tensor;
   readonly #model: ModelParts;
   readonly #tap: TapListener | undefined;
+  readonly #onPass: PassListener | undefined;
   readonly #prefillChunkSize: number;
   readonly #chooser: TokenChooser;
   readonly #ownsCache: boolean;
@@ -92,6 +95,7 @@ export class Sequence {
     }
     this.#model = model;
     this.#tap = options.tap;
+    this.#onPass = options.onPass;
     this.#chooser = options.chooser ?? largestLogit(model);
     this.#prefillChunkSize = options.prefillChunk ?? (options.tap ? Infinity : PREFILL_CHUNK);
     this.#ownsCache = options.cache === undefined;
@@ -121,6 +125,7 @@ export class Sequence {
     const newIds = inputIds.slice(reuse);
     const prompt = await embedPrompt(this.#model, newIds, images, {
       tap: this.#tap,
+      onPass: this.#onPass,
       signal,
       ...embedOptions,
     });
@@ -163,7 +168,7 @@ export class Sequence {
   /**
    * Greedy decoding with a guess of what comes: feeds the token that was chosen last and `draft` behind it, in one pass.
    *
-   * @param draft 1 to 7 tokens; the cache must have room for one more than 8 tokens at most
+   * @param draft 1 to 7 tokens; only where `canVerify` says that the cache has room
    * @returns the tokens of the draft that were right, and the one that follows them
    * @throws GenerationError GEN_NONFINITE; GpuError
    */
@@ -176,6 +181,16 @@ export class Sequence {
     this.#last = this.#checkToken(tokens[tokens.length - 1], `token ${this.#length}`);
     writePiece(this.#model.gpu, this.token.pieces[0], 0, new Uint8Array(Uint32Array.of(this.#last).buffer));
     return tokens;
+  }
+
+  /** Shows the decode pass to `onPass`. Last of all: run again, it feeds the token that it chose. */
+  async showDecode(): Promise<void> {
+    if (this.#decode) await this.#onPass?.(this.#decode);
+  }
+
+  /** Whether the cache has room for what `verify` feeds. */
+  get canVerify(): boolean {
+    return this.#length + VERIFIED_ROWS <= this.cache.context;
   }
 
   /** Sets the cache index of the token that the next step feeds. */
@@ -225,6 +240,7 @@ export class Sequence {
       this.cache.setStart(start);
       this.#chooser.setLength(end);
       await pass.run(signal);
+      await this.#onPass?.(pass);
       if (isLast) await this.#hook?.run();
     } finally {
       await pass.destroy();

@@ -6,9 +6,10 @@
 import type { Gpu } from '../gpu/device.ts';
 import type { Pass } from '../gpu/pass.ts';
 import { freeTensors, reshape, type Tensor, upload } from '../gpu/tensor.ts';
-import type { KernelSet } from '../kernels/index.ts';
+import { visionAttention } from './attention.ts';
 import type { VisionConfig } from './config.ts';
-import { linear } from './linear.ts';
+import type { ModelKernels } from './kernelChoice.ts';
+import { addLinear, gatedLinear, linear } from './linear.ts';
 import { visionRotaryAngles } from './rotaryTables.ts';
 import type { VisionBlockWeights, VisionWeights } from './weights.ts';
 import { type GridThw, inversePermutation, windowLayout } from './windows.ts';
@@ -63,7 +64,7 @@ export async function freeVisionLayout(gpu: Gpu, { angles: _, ...tensors }: Visi
  */
 export function visionTower(
   pass: Pass,
-  kernels: KernelSet,
+  kernels: ModelKernels,
   weights: VisionWeights,
   config: VisionConfig,
   pixelValues: Tensor,
@@ -99,7 +100,7 @@ export function visionTower(
 /** One block, in place on `hidden`. Follows: qwen2_5_vit.py, Qwen2_5_VLVisionBlock */
 function visionBlock(
   pass: Pass,
-  kernels: KernelSet,
+  kernels: ModelKernels,
   block: VisionBlockWeights,
   { numHeads }: VisionConfig,
   hidden: Tensor, // [patches, hiddenSize]
@@ -111,21 +112,20 @@ function visionBlock(
   const qkv = linear(pass, kernels, normed, block.qkv); // [patches, 3 · hiddenSize]
   kernels.visionRope(pass, { qkv, cosAngles, sinAngles }, { numHeads });
   pass.tap(`vision.block${index}.attn.qkv`, qkv);
-  const attended = kernels.visionAttention(pass, { qkv, segments }, { numHeads }); // [patches, hiddenSize]
+  const attended = visionAttention(pass, kernels, qkv, segments, numHeads); // [patches, hiddenSize]
   pass.tap(`vision.block${index}.attn.heads`, attended);
-  kernels.add(pass, { hidden, delta: linear(pass, kernels, attended, block.proj) });
+  addLinear(pass, kernels, hidden, attended, block.proj);
 
   const normed2 = kernels.rmsNorm(pass, { x: hidden, weight: block.norm2 }, { eps: NORM_EPS }); // [patches, hiddenSize]
-  const gateUp = linear(pass, kernels, normed2, block.gateUp); // [patches, 2 · intermediateSize]
-  const activated = kernels.siluGate(pass, { gateUp }); // [patches, intermediateSize]
+  const activated = gatedLinear(pass, kernels, normed2, block.gateUp); // [patches, intermediateSize]
   pass.tap(`vision.block${index}.mlp.activated`, activated);
-  kernels.add(pass, { hidden, delta: linear(pass, kernels, activated, block.down) });
+  addLinear(pass, kernels, hidden, activated, block.down);
 }
 
 /** Joins the four patches of each unit. Follows: qwen2_5_vit.py, Qwen2_5_VLPatchMerger */
 function patchMerger(
   pass: Pass,
-  kernels: KernelSet,
+  kernels: ModelKernels,
   weights: VisionWeights,
   hidden: Tensor, // [patches, hiddenSize]
   merged: number,

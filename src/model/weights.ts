@@ -1,12 +1,14 @@
 /**
  * Brings the checkpoint's tensors to the GPU, as stored: bf16 and f16 stay two bytes. Bytes travel in pieces of 4 MiB, so host
  * memory does not grow with the file. Matrices that are used together are joined here: q, k, v below each other; gate and up
- * row by row in turn.
+ * row by row in turn. Those of linear layers are packed in panels where the kernels want them so.
  */
 import { CheckpointError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
+import { PANEL_ROWS, packPanels, paddedRows } from '../gpu/panels.ts';
 import {
   freeTensors,
+  type Layout,
   rowBytes,
   sizeBytes,
   type Tensor,
@@ -16,6 +18,7 @@ import {
 } from '../gpu/tensor.ts';
 import { type Checkpoint, PIECE_BYTES } from './checkpoint.ts';
 import type { ModelConfig } from './config.ts';
+import type { ModelKernels } from './kernelChoice.ts';
 
 /** `x · weightᵀ + bias`; the bias is zeros where the layer has none. */
 export interface Linear {
@@ -82,14 +85,15 @@ export async function loadWeights(
   gpu: Gpu,
   checkpoint: Checkpoint,
   config: ModelConfig,
+  layouts: Pick<ModelKernels, 'linearLayout' | 'tiedTableLayout'>,
   onProgress: (progress: LoadProgress) => void = () => {},
 ): Promise<ModelWeights> {
-  const loader = new WeightLoader(gpu, checkpoint, onProgress);
+  const loader = new WeightLoader(gpu, checkpoint, layouts.linearLayout, onProgress);
   try {
     const vision = await loadVision(loader, config);
     const projector: Linear[] = [];
     for (let i = 0; i < config.mlpDepths; i++) projector.push(await loader.linear(`linear_proj.${2 * i}`));
-    const decoder = await loadDecoder(loader, config);
+    const decoder = await loadDecoder(loader, config, layouts.tiedTableLayout);
     gpu.submit([]);
     await gpu.idle();
     return { vision, projector, decoder, tensors: loader.tensors };
@@ -101,7 +105,7 @@ export async function loadWeights(
 
 async function loadVision(loader: WeightLoader, { vision }: ModelConfig): Promise<VisionWeights> {
   const patchDim = vision.inChannels * vision.temporalPatchSize * vision.patchSize ** 2;
-  const patchEmbed = await loader.tensor('vision_model.patch_embed.proj.weight', [
+  const patchEmbed = await loader.matrix('vision_model.patch_embed.proj.weight', [
     vision.hiddenSize,
     patchDim,
   ]);
@@ -126,8 +130,13 @@ async function loadVision(loader: WeightLoader, { vision }: ModelConfig): Promis
   };
 }
 
-async function loadDecoder(loader: WeightLoader, { llm }: ModelConfig): Promise<DecoderWeights> {
-  const embedTokens = await loader.tensor('language_model.model.embed_tokens.weight');
+async function loadDecoder(
+  loader: WeightLoader,
+  { llm }: ModelConfig,
+  tiedTableLayout: Layout,
+): Promise<DecoderWeights> {
+  const tableLayout = llm.tieWordEmbeddings ? tiedTableLayout : 'rows';
+  const embedTokens = await loader.tensor('language_model.model.embed_tokens.weight', undefined, tableLayout);
   const layers: DecoderLayerWeights[] = [];
   for (let i = 0; i < llm.numHiddenLayers; i++) {
     const layer = `language_model.model.layers.${i}`;
@@ -135,7 +144,10 @@ async function loadDecoder(loader: WeightLoader, { llm }: ModelConfig): Promise<
     layers.push({
       inputNorm: await loader.tensor(`${layer}.input_layernorm.weight`),
       qkv: {
-        weight: await loader.below(qkv.map((name) => `${name}.weight`)),
+        weight: await loader.below(
+          qkv.map((name) => `${name}.weight`),
+          loader.linearLayout,
+        ),
         bias: await loader.below(qkv.map((name) => `${name}.bias`)),
       },
       oProj: await loader.linear(`${layer}.self_attn.o_proj`),
@@ -147,7 +159,7 @@ async function loadDecoder(loader: WeightLoader, { llm }: ModelConfig): Promise<
   const norm = await loader.tensor('language_model.model.norm.weight');
   const lmHeadWeight = llm.tieWordEmbeddings
     ? embedTokens
-    : await loader.tensor('language_model.lm_head.weight');
+    : await loader.matrix('language_model.lm_head.weight');
   const lmHead = { weight: lmHeadWeight, bias: loader.zeroBias(llm.vocabSize) };
   return { embedTokens, layers, norm, lmHead };
 }
@@ -159,43 +171,55 @@ const FLUSH_BYTES = 64 * 2 ** 20; // Dawn keeps what was written until a submit:
 
 class WeightLoader {
   readonly tensors: Tensor[] = [];
+  readonly linearLayout: Layout;
   readonly #gpu: Gpu;
   readonly #checkpoint: Checkpoint;
   readonly #onProgress: (progress: LoadProgress) => void;
   readonly #totalBytes: number;
   readonly #zeroBiases = new Map<number, Tensor>();
   readonly #staging = new Uint8Array(PIECE_BYTES);
+  readonly #packed = new Uint8Array(PIECE_BYTES);
   readonly #half = new Uint8Array(PIECE_BYTES / 2);
   #loadedBytes = 0;
   #unflushedBytes = 0;
 
-  constructor(gpu: Gpu, checkpoint: Checkpoint, onProgress: (progress: LoadProgress) => void) {
+  constructor(
+    gpu: Gpu,
+    checkpoint: Checkpoint,
+    linearLayout: Layout,
+    onProgress: (progress: LoadProgress) => void,
+  ) {
     this.#gpu = gpu;
+    this.linearLayout = linearLayout;
     this.#checkpoint = checkpoint;
     this.#onProgress = onProgress;
     this.#totalBytes = [...checkpoint.entries.values()].reduce((sum, entry) => sum + entry.sizeBytes, 0);
   }
 
   /** One tensor as stored. @param shape another view of it, e.g. the convolution as a matrix */
-  tensor(name: string, shape = this.#checkpoint.entry(name).shape): Promise<Tensor> {
+  tensor(name: string, shape = this.#checkpoint.entry(name).shape, layout: Layout = 'rows'): Promise<Tensor> {
     const { dtype } = this.#checkpoint.entry(name);
-    return this.#upload(name, dtype, shape, (offset, target) =>
-      this.#checkpoint.readInto(name, offset, target),
-    );
+    const read: ByteReader = (offset, target) => this.#checkpoint.readInto(name, offset, target);
+    return this.#upload(name, dtype, shape, layout, read);
+  }
+
+  /** The weight of a linear layer. */
+  matrix(name: string, shape = this.#checkpoint.entry(name).shape): Promise<Tensor> {
+    return this.tensor(name, shape, this.linearLayout);
   }
 
   async linear(module: string): Promise<Linear> {
-    const weight = await this.tensor(`${module}.weight`);
+    const weight = await this.matrix(`${module}.weight`);
     const hasBias = this.#checkpoint.has(`${module}.bias`);
     return { weight, bias: hasBias ? await this.tensor(`${module}.bias`) : this.zeroBias(weight.shape[0]) };
   }
 
   /** Tensors joined below each other. */
-  below(names: readonly string[]): Promise<Tensor> {
+  below(names: readonly string[], layout: Layout = 'rows'): Promise<Tensor> {
     const entries = this.#sameDtype(names);
     const rows = entries.reduce((sum, { shape }) => sum + shape[0], 0);
     const shape = [rows, ...entries[0].shape.slice(1)];
-    return this.#upload(names.join(' + '), entries[0].dtype, shape, async (byteOffset, target) => {
+    return this.#upload(names.join(' + '), entries[0].dtype, shape, layout, async (byteOffset, target) => {
       let begin = 0; // of this entry within the joined tensor
       for (const { name, sizeBytes } of entries) {
         const from = Math.max(byteOffset, begin);
@@ -214,7 +238,7 @@ class WeightLoader {
 
   /** gate_proj and up_proj of an MLP, their rows in turn, so that a gate and its up come out side by side. */
   async gateUp(mlp: string, hasBias: boolean): Promise<Linear> {
-    const weight = await this.#inTurn(`${mlp}.gate_proj.weight`, `${mlp}.up_proj.weight`);
+    const weight = await this.#inTurn(`${mlp}.gate_proj.weight`, `${mlp}.up_proj.weight`, this.linearLayout);
     if (!hasBias) return { weight, bias: this.zeroBias(weight.shape[0]) };
     return { weight, bias: await this.#inTurn(`${mlp}.gate_proj.bias`, `${mlp}.up_proj.bias`) };
   }
@@ -228,11 +252,11 @@ class WeightLoader {
     return bias;
   }
 
-  #inTurn(even: string, odd: string): Promise<Tensor> {
+  #inTurn(even: string, odd: string, layout: Layout = 'rows'): Promise<Tensor> {
     const [{ dtype, shape }] = this.#sameDtype([even, odd]);
     const bytesPerRow = rowBytes({ dtype, shape });
     const joined = [2 * shape[0], ...shape.slice(1)];
-    return this.#upload(`${even} | ${odd}`, dtype, joined, async (byteOffset, target) => {
+    return this.#upload(`${even} | ${odd}`, dtype, joined, layout, async (byteOffset, target) => {
       // #upload asks for whole pairs of rows only.
       const half = this.#half.subarray(0, target.byteLength / 2);
       for (const [parity, name] of [even, odd].entries()) {
@@ -248,25 +272,36 @@ class WeightLoader {
     name: string,
     dtype: 'f32' | 'bf16' | 'f16',
     shape: readonly number[],
+    layout: Layout,
     readBytes: ByteReader,
   ): Promise<Tensor> {
-    const tensor = weightTensor(this.#gpu, dtype, shape, name);
+    const tensor = weightTensor(this.#gpu, dtype, shape, name, layout);
     this.tensors.push(tensor);
     const bytesPerRow = rowBytes(tensor);
-    const pairBytes = 2 * bytesPerRow;
-    const chunkBytes = Math.floor(PIECE_BYTES / pairBytes) * pairBytes || PIECE_BYTES;
+    const stepBytes = PANEL_ROWS * bytesPerRow; // whole panels, and whole pairs of rows
+    const chunkBytes = Math.floor(PIECE_BYTES / stepBytes) * stepBytes || PIECE_BYTES;
     for (const piece of tensor.pieces) {
       const pieceBytes = piece.rows * bytesPerRow;
       for (let offset = 0; offset < pieceBytes; offset += chunkBytes) {
         const chunk = this.#staging.subarray(0, Math.min(chunkBytes, pieceBytes - offset));
         await readBytes(piece.firstRow * bytesPerRow + offset, chunk);
-        writePiece(this.#gpu, piece, offset, chunk);
-        await this.#flush(chunk.byteLength);
+        const stored = layout === 'panels' ? this.#pack(chunk, shape[1], dtype) : chunk;
+        writePiece(this.#gpu, piece, offset, stored);
+        await this.#flush(stored.byteLength);
       }
     }
     this.#loadedBytes += sizeBytes(tensor);
     this.#onProgress({ loadedBytes: this.#loadedBytes, totalBytes: this.#totalBytes, tensor: name });
     return tensor;
+  }
+
+  /** Whole rows, interleaved eight by eight; the last panel is filled up. */
+  #pack(rows: Uint8Array, inDim: number, dtype: 'f32' | 'bf16' | 'f16'): Uint8Array {
+    const bytesPerRow = rowBytes({ dtype, shape: [1, inDim] });
+    const packed = this.#packed.subarray(0, paddedRows(rows.byteLength / bytesPerRow) * bytesPerRow);
+    if (dtype === 'f32') packPanels(viewAs(rows, Float32Array), inDim, viewAs(packed, Float32Array));
+    else packPanels(viewAs(rows, Uint16Array), inDim, viewAs(packed, Uint16Array));
+    return packed;
   }
 
   async #flush(bytes: number): Promise<void> {
@@ -287,4 +322,11 @@ class WeightLoader {
       { file: other.file, tensor: other.name, hint: 'store both in the same dtype' },
     );
   }
+}
+
+function viewAs<T extends Float32Array | Uint16Array>(
+  { buffer, byteOffset, byteLength }: Uint8Array,
+  Values: { new (buffer: ArrayBufferLike, byteOffset: number, length: number): T; BYTES_PER_ELEMENT: number },
+): T {
+  return new Values(buffer, byteOffset, byteLength / Values.BYTES_PER_ELEMENT);
 }

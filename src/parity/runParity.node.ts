@@ -2,21 +2,19 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Gpu } from '../gpu/device.ts';
-import type { KernelSet } from '../kernels/index.ts';
 import type { ModelFiles } from '../model/byteSource.ts';
 import { folderFiles } from '../model/checkpointFolder.node.ts';
+import type { KernelOptions } from '../model/kernelChoice.ts';
 import { M2Reasoning } from '../model/m2Reasoning.ts';
 import { compareCase } from './compareCase.node.ts';
 import { type GeneratedTensor, generatedFiles } from './generatedCheckpoint.ts';
 import { GENERATED_CHECKPOINT, type GoldenCase, listCases, readCase } from './golden.node.ts';
 import type { CaseReport } from './report.ts';
 
-export interface ParityOptions {
+export interface ParityOptions extends KernelOptions {
   readonly gpu: Gpu;
   /** `CHECKPOINT/NAME`; default: every case. */
   readonly case?: string;
-  /** Kernels to use in place of the standard ones. */
-  readonly kernels?: Partial<KernelSet>;
   readonly onCase?: (report: CaseReport) => void;
 }
 
@@ -37,8 +35,9 @@ export async function runParity(goldensDir: string, options: ParityOptions): Pro
       if (loaded?.checkpoint !== checkpoint) {
         await loaded?.model.destroy();
         loaded = null;
-        const { gpu, kernels } = options;
-        const model = await M2Reasoning.load(await checkpointFiles(goldensDir, checkpoint), { gpu, kernels });
+        const { gpu, kernelSet, kernels } = options;
+        const files = await checkpointFiles(goldensDir, checkpoint);
+        const model = await M2Reasoning.load(files, { gpu, kernelSet, kernels });
         loaded = { checkpoint, model };
       }
       const variant = golden.answers.error && (await answeredVariant(goldensDir, golden));
@@ -65,6 +64,6 @@ export async function checkpointFiles(goldensDir: string, checkpoint: string): P
 }
 
 /** QUIRK(float-scale): video_rope with an image fails as published; the same code with the integer 2 is what we compute. */
-function answeredVariant(goldensDir: string, { name }: GoldenCase): Promise<GoldenCase> {
+export function answeredVariant(goldensDir: string, { name }: GoldenCase): Promise<GoldenCase> {
   return readCase(goldensDir, `${name}.generate-int-scale`);
 }

@@ -6,3 +6,5 @@ export const onlineSoftmax = new URL('./onlineSoftmax.wgsl', import.meta.url);
 export const banned = new URL('./banned.wgsl', import.meta.url);
 export const random = new URL('./random.wgsl', import.meta.url);
 export const samplingCut = new URL('./samplingCut.wgsl', import.meta.url);
+export const readPanel = new URL('./readPanel.wgsl', import.meta.url);
+export const storePanel = new URL('./storePanel.wgsl', import.meta.url);

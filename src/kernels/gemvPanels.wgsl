@@ -1,0 +1,63 @@
+// gemvPanels: a linear layer on a single row, weights in panels of eight rows (shared/readPanel.wgsl).
+//
+//   out[col] = Σ_k x[k] · weight[col, k] + bias[col]
+//
+//               inDim
+//           ┌───────────┐      one thread per panel, four columns k a step: four loads bring 32 weights,
+//   panel 0 │ t0 ────▸  │      one more the four values of x. No barrier, no subgroup: it runs everywhere.
+//   panel 1 │ t1 ────▸  │
+//           └───────────┘
+//
+// Sums are f32: each step's four products are added, then joined to the sum. What becomes of them: shared/storePanel.wgsl.
+// A weight too large for one binding comes in pieces of its panels, i.e. of columns of out.
+
+override WORKGROUP_SIZE: u32 = 64u;
+override WEIGHT_DTYPE: u32 = 0u;  // set by the host from the tensors: 0 f32, 1 bf16, 2 f16
+override BIAS_DTYPE: u32 = 0u;
+override EPILOGUE: u32 = 0u;  // see shared/storePanel.wgsl
+
+@group(0) @binding(0) var<storage, read> x: array<vec4f>;         // [1, inDim]
+@group(0) @binding(1) var<storage, read> weight: array<vec4u>;    // [outDim, inDim] in panels, or some of them
+@group(0) @binding(2) var<storage, read> bias: array<u32>;        // [outDim]
+@group(0) @binding(3) var<storage, read_write> out: array<f32>;   // [1, outDim]; GATE: [1, outDim / 2]
+@group(0) @binding(4) var<uniform> params: Params;
+
+struct Params {
+  inDim: u32,
+  outDim: u32,
+  weightFirstRow: u32,
+  weightRows: u32,
+}
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let panel = flatGroup(group, groups) * WORKGROUP_SIZE + thread;
+  let firstCol = 8u * panel;  // within this piece of the weight
+  if (firstCol >= params.weightRows) {
+    return;
+  }
+  let panelStart = panel * params.inDim;
+
+  var sumUpper = vec4f(0.0);  // columns firstCol + 0, 1, 2, 3 of out
+  var sumLower = vec4f(0.0);  // columns firstCol + 4, 5, 6, 7
+  let wholeSteps = params.inDim & ~3u;
+  for (var k = 0u; k < wholeSteps; k += 4u) {
+    let values = x[k / 4u];
+    let w0 = panelColumn(panelStart + k);
+    let w1 = panelColumn(panelStart + k + 1u);
+    let w2 = panelColumn(panelStart + k + 2u);
+    let w3 = panelColumn(panelStart + k + 3u);
+    sumUpper += values.x * w0.upper + values.y * w1.upper + values.z * w2.upper + values.w * w3.upper;
+    sumLower += values.x * w0.lower + values.y * w1.lower + values.z * w2.lower + values.w * w3.lower;
+  }
+  for (var k = wholeSteps; k < params.inDim; k++) {
+    let w = panelColumn(panelStart + k);
+    sumUpper += x[k / 4u][k % 4u] * w.upper;
+    sumLower += x[k / 4u][k % 4u] * w.lower;
+  }
+  storePanel(0u, firstCol, sumUpper, sumLower);
+}

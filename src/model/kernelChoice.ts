@@ -1,0 +1,81 @@
+/** Which kernels a model runs with: the one place that chooses between the plain ones and the fast ones beside them. */
+import type { Gpu } from '../gpu/device.ts';
+import type { Layout } from '../gpu/tensor.ts';
+import { type KernelSet, kernels as standardKernels } from '../kernels/index.ts';
+
+/**
+ * 'fast': weights in panels, and kernels that do several steps in one. 'plain': each step a kernel of its own, as docs/MODEL.md
+ * has them. Both give the same numbers within the tolerances of the goldens.
+ */
+export type KernelSetName = 'fast' | 'plain';
+
+export interface KernelOptions {
+  /** Default: 'fast'. */
+  readonly kernelSet?: KernelSetName;
+  /** Kernels in place of the standard ones of the same name. Where a fast kernel would do their work, it is not used. */
+  readonly kernels?: Partial<KernelSet>;
+}
+
+/** The kernels of one model, and which of the fast ones are used. */
+export interface ModelKernels extends KernelSet {
+  /** How the weights of linear layers lie: in panels they have kernels of their own. */
+  readonly linearLayout: Layout;
+  /** How a token table that is the output head too lies. */
+  readonly tiedTableLayout: Layout;
+  /** A linear layer adds its result to the residual itself. */
+  readonly fusesAdd: boolean;
+  /** A linear layer of gate and up columns applies silu(gate) · up itself. */
+  readonly fusesGate: boolean;
+  /** `rotateAndCache` instead of `mRope` and `writeKv`. */
+  readonly fusesCache: boolean;
+  /** Scores and values in two kernels, in decoder and vision tower. */
+  readonly twoPassAttention: boolean;
+  readonly twoPassVision: boolean;
+}
+
+/** What a fast kernel does in the place of plain ones. */
+const REPLACES = {
+  'linear layers on panels': ['gemv', 'matmul'],
+  'the residual in linear layers': ['add'],
+  'silu in linear layers': ['siluGate'],
+  rotateAndCache: ['mRope', 'writeKv'],
+  'attention in two kernels': ['causalAttention', 'decodeAttention'],
+  'vision attention in two kernels': ['visionAttention'],
+  'a tied table in panels': ['embed'],
+} as const satisfies Record<string, readonly (keyof KernelSet)[]>;
+
+/** @returns the kernels, and a line for each fast one that gives way to a kernel of the caller's */
+export function chooseKernels(
+  gpu: Gpu,
+  { kernelSet = 'fast', kernels: own = {} }: KernelOptions,
+): { kernels: ModelKernels; notes: readonly string[] } {
+  const notes: string[] = [];
+  const isUsed = (fast: keyof typeof REPLACES, ...needs: readonly boolean[]) => {
+    if (kernelSet === 'plain' || needs.includes(false)) return false;
+    const replaced = REPLACES[fast].filter((name) => own[name] !== undefined);
+    if (replaced.length > 0) notes.push(`${replaced.join(', ')} is your own: without ${fast}`);
+    return replaced.length === 0;
+  };
+  const onPanels = isUsed('linear layers on panels');
+  const choice = {
+    linearLayout: onPanels ? 'panels' : 'rows',
+    tiedTableLayout: isUsed('a tied table in panels', onPanels) ? 'panels' : 'rows',
+    fusesAdd: isUsed('the residual in linear layers', onPanels),
+    fusesGate: isUsed('silu in linear layers', onPanels),
+    fusesCache: isUsed('rotateAndCache'),
+    twoPassAttention: isUsed('attention in two kernels'),
+    twoPassVision: isUsed('vision attention in two kernels'),
+  } as const;
+  return { kernels: { ...standardKernels, ...gemvOf(gpu), ...own, ...choice }, notes };
+}
+
+/** A GPU reads memory in wide strips, which the lanes of a subgroup share; a software adapter reads for each thread alone. */
+function gemvOf({ device, info, isSoftware }: Gpu): Partial<KernelSet> {
+  const { subgroupMinSize, subgroupMaxSize } = info;
+  if (isSoftware || !device.features.has('subgroups') || subgroupMinSize !== subgroupMaxSize) return {};
+  return {
+    gemvPanels: standardKernels.gemvPanelsSubgroup,
+    gemvPanelsAdd: standardKernels.gemvPanelsSubgroupAdd,
+    gemvPanelsGate: standardKernels.gemvPanelsSubgroupGate,
+  };
+}

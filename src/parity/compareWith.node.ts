@@ -1,0 +1,33 @@
+import { dirname, join, resolve, sep } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { ParityError } from '../errors.ts';
+import { readModelConfig } from '../model/config.ts';
+import type { M2Reasoning } from '../model/m2Reasoning.ts';
+import { compareCase } from './compareCase.node.ts';
+import { GENERATED_CHECKPOINT, readCase } from './golden.node.ts';
+import type { CaseReport } from './report.ts';
+import { answeredVariant, checkpointFiles } from './runParity.node.ts';
+
+/**
+ * Compares a model with one golden case of its checkpoint; see `M2Reasoning.compareWith`.
+ *
+ * @param caseDir …/cases/CHECKPOINT/NAME, or …/seven-b-slice/cases/NAME
+ * @throws ParityError PARITY_GOLDEN_MISSING, PARITY_GOLDEN_INVALID; PARITY_CHECKPOINT for a case of another checkpoint
+ */
+export async function compareWith(model: M2Reasoning, caseDir: string): Promise<CaseReport> {
+  const folders = resolve(caseDir).split(sep);
+  const name = folders[folders.length - 1];
+  const isGenerated = folders[folders.length - 3] === GENERATED_CHECKPOINT;
+  const checkpoint = isGenerated ? GENERATED_CHECKPOINT : folders[folders.length - 2];
+  const goldensDir = dirname(dirname(dirname(resolve(caseDir))));
+  const golden = await readCase(goldensDir, `${checkpoint}/${name}`);
+  const config = await readModelConfig(await checkpointFiles(goldensDir, checkpoint));
+  if (!isDeepStrictEqual(config, model.config)) {
+    throw new ParityError('PARITY_CHECKPOINT', `${caseDir} is a golden of ${checkpoint}, not of this model`, {
+      file: caseDir,
+      hint: `load ${join(goldensDir, 'checkpoints', checkpoint)}, or give a case of the model's own checkpoint`,
+    });
+  }
+  const variant = golden.answers.error && (await answeredVariant(goldensDir, golden));
+  return compareCase(model, golden, goldensDir, variant);
+}

@@ -1,0 +1,57 @@
+/** Fast and plain kernels give the same answers; a kernel of the caller's own is always the one that runs. */
+import { afterAll, describe, expect, it } from 'vitest';
+import { openGpu } from '../src/gpu/device.ts';
+import type { Kernel } from '../src/gpu/kernel.ts';
+import { type KernelSet, kernels } from '../src/kernels/index.ts';
+import { chooseKernels } from '../src/model/kernelChoice.ts';
+import { M2Reasoning } from '../src/model/m2Reasoning.ts';
+import { examples, messagesOf, tiny } from './tinyExamples.ts';
+
+const gpu = await openGpu();
+afterAll(() => gpu.destroy());
+
+const where = examples[4];
+
+async function tokensWith(options: Parameters<typeof M2Reasoning.load>[1]) {
+  const model = await M2Reasoning.load(tiny, { gpu, ...options });
+  const { tokens } = await model.generate(messagesOf(where), { maxNewTokens: 4 }).result;
+  const { warnings } = model;
+  await model.destroy();
+  return { tokens, warnings };
+}
+
+describe(`kernel sets, on ${gpu.description}`, () => {
+  it.each(['fast', 'plain'] as const)('%s: the tokens of the reference', async (kernelSet) => {
+    expect(await tokensWith({ kernelSet })).toEqual({ tokens: where.output_ids.slice(0, 4), warnings: [] });
+  });
+
+  it('a replaced kernel is dispatched, and the fast one in its place is not: every plain kernel', () => {
+    const dispatched = ['add', 'causalAttention', 'decodeAttention', 'embed', 'gemv', 'mRope', 'matmul'];
+    for (const name of [...dispatched, 'siluGate', 'visionAttention', 'writeKv'] as (keyof KernelSet)[]) {
+      const own = { [name]: (kernels[name] as unknown as Kernel).variant({ name: 'mine' }) };
+      const { kernels: chosen, notes } = chooseKernels(gpu, { kernels: own });
+      expect(chosen[name]).toBe(own[name]);
+      expect(notes.some((note) => note.startsWith(`${name} is your own`))).toBe(true);
+    }
+  });
+
+  it.each(['add', 'decodeAttention', 'embed', 'gemv', 'mRope', 'siluGate', 'visionAttention'] as const)(
+    'with its own %s the model gives the same tokens, and runs it',
+    async (name) => {
+      let calls = 0;
+      const { dispatch } = (kernels[name] as unknown as Kernel).declaration;
+      const mine = (kernels[name] as unknown as Kernel).variant({
+        name: 'mine',
+        dispatch: (...sizes) => {
+          calls++;
+          return dispatch(...sizes);
+        },
+      });
+      const { tokens, warnings } = await tokensWith({ kernels: { [name]: mine } });
+      expect(tokens).toEqual(where.output_ids.slice(0, 4));
+      expect(calls).toBeGreaterThan(0);
+      expect(warnings).toEqual([expect.stringContaining(`${name} is your own`)].slice(0, warnings.length));
+      expect(warnings.length).toBeGreaterThan(0);
+    },
+  );
+});
