@@ -1,12 +1,13 @@
-// The first figures to beat: load, prefill and decode of one model on this machine's adapter.
+// Load, prefill and decode of one model on this machine's adapter, with the fast kernels and, in turn, with the plain ones.
 //
 //   npm run bench                                    m2-tiny, with a picture
 //   npm run bench -- --shape 0.5b --layers 4         random weights of Qwen2.5-0.5B's shape, four of its 24 layers
+//   npm run bench -- --kernel-set fast               one set alone; --json FILE stores the figures
 //
-// Prints the median of --runs runs after one warm-up. A benchmark prints; tests check.
+// Prints the median of --runs runs after one warm-up, and the ratio of the two sets run by run. A benchmark prints; tests check.
 
 // @ts-check
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import {
@@ -26,6 +27,8 @@ const { values } = parseArgs({
     prefill: { type: 'string', default: '64' },
     decode: { type: 'string', default: '16' },
     runs: { type: 'string', default: '3' },
+    'kernel-set': { type: 'string', default: 'both' },
+    json: { type: 'string' },
   },
 });
 const [layers, prefillTokens, decodeTokens, runs] = ['layers', 'prefill', 'decode', 'runs'].map((name) => {
@@ -34,62 +37,141 @@ const [layers, prefillTokens, decodeTokens, runs] = ['layers', 'prefill', 'decod
     throw new RangeError(`--${name} should be a whole number of at least 1`);
   return value;
 });
+if (!['fast', 'plain', 'both'].includes(values['kernel-set'])) {
+  throw new RangeError('--kernel-set should be fast, plain or both');
+}
+/** @type {('fast' | 'plain')[]} */
+const sets =
+  values['kernel-set'] === 'both' ? ['plain', 'fast'] : [/** @type {'fast'} */ (values['kernel-set'])];
 
 const tinyFolder = fileURLToPath(new URL('../weights/m2-tiny', import.meta.url));
 const tiny = folderFiles(tinyFolder);
 
 const gpu = await openGpu();
 const { files, bytes, label } = values.shape === '0.5b' ? qwenHalfBillion() : await bundled();
-const loadStarted = performance.now();
-const model = await M2Reasoning.load(files, { gpu });
-const loadSeconds = (performance.now() - loadStarted) / 1000;
+/** @type {Record<string, { model: M2Reasoning, loadSeconds: number, measured: Awaited<ReturnType<typeof runOnce>>[] }>} */
+const bySet = {};
+for (const kernelSet of sets) {
+  const startedAt = performance.now();
+  const model = await M2Reasoning.load(files, { gpu, kernelSet });
+  bySet[kernelSet] = { model, loadSeconds: (performance.now() - startedAt) / 1000, measured: [] };
+}
+const { model } = bySet[sets[0]];
 
 const inputs = values.shape === '0.5b' ? randomPrompt(prefillTokens) : await examplePrompt();
 const prompt = inputs.inputIds.length;
-const measured = [];
-for (let run = 0; run <= runs; run++) measured.push(await runOnce());
-const counted = measured.slice(1); // the first run compiles
+for (let run = 0; run <= runs; run++) {
+  for (const set of sets) {
+    const measured = await runOnce(bySet[set].model);
+    if (run > 0) bySet[set].measured.push(measured); // the first run compiles
+  }
+}
 
 console.log(`${label} on ${gpu.description}`);
-row(
-  'load',
-  bytes / loadSeconds / 1e9,
-  'GB/s',
-  `${(bytes / 1e6).toFixed(1)} MB in ${loadSeconds.toFixed(2)} s`,
-);
-row(
-  'prefill',
-  prompt / median(counted.map(({ prefill }) => prefill)),
-  'tokens/s',
-  `${prompt} tokens${inputs.images.length ? ', vision tower included' : ''}`,
-);
-row('decode', 1 / median(counted.map(({ perToken }) => perToken)), 'tokens/s', `${decodeTokens} tokens`);
-row('dispatches', counted[0].dispatches, 'per token');
-row(
-  'bytes read',
-  decodeBytes() / 1e6,
-  'MB per token',
-  `weights once, and keys and values of ${prompt + decodeTokens} tokens`,
-);
-
-await model.destroy();
+const stored = sets.map((set) => ({ kernelSet: set, ...report(set) }));
+if (values.json) {
+  const date = new Date().toISOString().slice(0, 10);
+  const figures = { date, adapter: gpu.description, label, promptTokens: prompt, decodeTokens, sets: stored };
+  writeFileSync(values.json, `${JSON.stringify(figures, null, 2)}\n`);
+}
+for (const set of sets) await bySet[set].model.destroy();
 gpu.destroy();
 
-async function runOnce() {
-  const times = [performance.now()];
+/** @param {string} set */
+function report(set) {
+  const { loadSeconds, measured } = bySet[set];
+  const of = (/** @type {(run: (typeof measured)[0]) => number} */ value) => median(measured.map(value));
+  const control = bySet.plain?.measured;
+  const against = (/** @type {(run: (typeof measured)[0]) => number} */ seconds) =>
+    set === 'fast' && control
+      ? `x ${median(measured.map((run, i) => seconds(control[i]) / seconds(run))).toFixed(2)} of plain`
+      : '';
+  const figures = {
+    loadGbPerS: bytes / loadSeconds / 1e9,
+    prefillTokensPerS: prompt / of(({ prefill }) => prefill),
+    decodeTokensPerS: 1 / of(({ perToken }) => perToken),
+    dispatchesPerToken: measured[0].dispatches,
+    dispatchesPerLayer: measured[0].dispatches / bySet[set].model.config.llm.numHiddenLayers,
+    encodeMsPerToken: of(({ encodeMs }) => encodeMs),
+    idealBytesPerToken: decodeBytes(),
+  };
+  console.log(` ${set} kernels`);
+  const loaded = `${(bytes / 1e6).toFixed(1)} MB in ${loadSeconds.toFixed(2)} s`;
+  row('load', figures.loadGbPerS, 'GB/s', loaded);
+  const seen = `${prompt} tokens${inputs.images.length ? ', vision tower included' : ''}`;
+  row('prefill', figures.prefillTokensPerS, 'tokens/s', `${seen}  ${against(({ prefill }) => prefill)}`);
+  row(
+    'decode',
+    figures.decodeTokensPerS,
+    'tokens/s',
+    `${decodeTokens} tokens  ${against(({ perToken }) => perToken)}`,
+  );
+  row(
+    'end to end',
+    of(({ total }) => total),
+    's',
+    against(({ total }) => total),
+  );
+  row(
+    'dispatches',
+    figures.dispatchesPerToken,
+    'per token',
+    `${figures.dispatchesPerLayer.toFixed(1)} per layer, embedding and head included`,
+  );
+  row('encode', figures.encodeMsPerToken, 'ms per token', 'JavaScript alone');
+  const reach = `weights once, and keys and values of ${prompt + decodeTokens} tokens`;
+  row('bytes', figures.idealBytesPerToken / 1e6, 'MB per token', reach);
+  return figures;
+}
+
+/** @param {M2Reasoning} running */
+async function runOnce(running) {
+  const startedAt = performance.now();
+  const times = [startedAt];
   const dispatches = [gpu.counters.dispatches];
-  await model.forward(inputs, {
+  const encode = watchEncoding();
+  await running.forward(inputs, {
     steps: 1 + decodeTokens,
     onToken: () => {
       times.push(performance.now());
       dispatches.push(gpu.counters.dispatches);
+      if (times.length === 3) encode.reset(); // the first step binds
     },
   });
   const last = times.length - 1;
   return {
     prefill: (times[1] - times[0]) / 1000,
-    perToken: (times[last] - times[2]) / 1000 / (last - 2), // the first step binds
+    perToken: (times[last] - times[2]) / 1000 / (last - 2),
+    total: (times[last] - startedAt) / 1000,
     dispatches: dispatches[last] - dispatches[last - 1],
+    encodeMs: encode.stop() / (last - 2),
+  };
+}
+
+/** Sums the time from each command encoder to its submit, without that: what the driver does then is not JavaScript's. */
+function watchEncoding() {
+  const { device } = gpu;
+  const original = device.createCommandEncoder.bind(device);
+  const submit = gpu.submit.bind(gpu);
+  let begun = 0;
+  let sum = 0;
+  device.createCommandEncoder = (descriptor) => {
+    begun = performance.now();
+    return original(descriptor);
+  };
+  gpu.submit = (commands) => {
+    sum += performance.now() - begun;
+    submit(commands);
+  };
+  return {
+    reset: () => {
+      sum = 0;
+    },
+    stop: () => {
+      device.createCommandEncoder = original;
+      gpu.submit = submit;
+      return sum;
+    },
   };
 }
 

@@ -27,7 +27,13 @@ describe(`kernel sets, on ${gpu.description}`, () => {
 
   it('a replaced kernel is dispatched, and the fast one in its place is not: every plain kernel', () => {
     const dispatched = ['add', 'causalAttention', 'decodeAttention', 'embed', 'gemv', 'mRope', 'matmul'];
-    for (const name of [...dispatched, 'siluGate', 'visionAttention', 'writeKv'] as (keyof KernelSet)[]) {
+    for (const name of [
+      ...dispatched,
+      'rmsNorm',
+      'siluGate',
+      'visionAttention',
+      'writeKv',
+    ] as (keyof KernelSet)[]) {
       const own = { [name]: (kernels[name] as unknown as Kernel).variant({ name: 'mine' }) };
       const { kernels: chosen, notes } = chooseKernels(gpu, { kernels: own });
       expect(chosen[name]).toBe(own[name]);
@@ -35,23 +41,29 @@ describe(`kernel sets, on ${gpu.description}`, () => {
     }
   });
 
-  it.each(['add', 'decodeAttention', 'embed', 'gemv', 'mRope', 'siluGate', 'visionAttention'] as const)(
-    'with its own %s the model gives the same tokens, and runs it',
-    async (name) => {
-      let calls = 0;
-      const { dispatch } = (kernels[name] as unknown as Kernel).declaration;
-      const mine = (kernels[name] as unknown as Kernel).variant({
-        name: 'mine',
-        dispatch: (...sizes) => {
-          calls++;
-          return dispatch(...sizes);
-        },
-      });
-      const { tokens, warnings } = await tokensWith({ kernels: { [name]: mine } });
-      expect(tokens).toEqual(where.output_ids.slice(0, 4));
-      expect(calls).toBeGreaterThan(0);
-      expect(warnings).toEqual([expect.stringContaining(`${name} is your own`)].slice(0, warnings.length));
-      expect(warnings.length).toBeGreaterThan(0);
-    },
-  );
+  it.each([
+    'add',
+    'decodeAttention',
+    'embed',
+    'gemv',
+    'mRope',
+    'rmsNorm',
+    'siluGate',
+    'visionAttention',
+  ] as const)('with its own %s the model gives the same tokens, and runs it', async (name) => {
+    let calls = 0;
+    const { dispatch } = (kernels[name] as unknown as Kernel).declaration;
+    const mine = (kernels[name] as unknown as Kernel).variant({
+      name: 'mine',
+      dispatch: (...sizes) => {
+        calls++;
+        return dispatch(...sizes);
+      },
+    });
+    const { tokens, warnings } = await tokensWith({ kernels: { [name]: mine } });
+    expect(tokens).toEqual(where.output_ids.slice(0, 4));
+    expect(calls).toBeGreaterThan(0);
+    expect(warnings).toEqual([expect.stringContaining(`${name} is your own`)].slice(0, warnings.length));
+    expect(warnings.length).toBeGreaterThan(0);
+  });
 });

@@ -8,6 +8,8 @@ export type RecordCall = (pass: Pass) => void;
 export interface TimedCalls {
   /** Median over the rounds, microseconds of one call. */
   readonly usPerCall: number;
+  /** Of each round: the ratio of two contenders round by round says more than that of their medians on a busy machine. */
+  readonly roundsUs: readonly number[];
   /** Repeated calls in the one submit of a round. */
   readonly calls: number;
   /** `timestamps` of the GPU where a round is long enough for them, else the host's clock around a submit that is waited for. */
@@ -46,6 +48,7 @@ export async function timeCalls(
   }
   return lists.map(({ calls, timings }) => ({
     usPerCall: (median(timings.map(({ ms }) => ms)) / calls) * 1000,
+    roundsUs: timings.map(({ ms }) => (ms / calls) * 1000),
     calls,
     clock: timings.every(({ byGpu }) => byGpu) ? 'timestamps' : 'wall clock',
   }));

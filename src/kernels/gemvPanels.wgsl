@@ -3,12 +3,12 @@
 //   out[col] = Σ_k x[k] · weight[col, k] + bias[col]
 //
 //               inDim
-//           ┌───────────┐      one thread per panel, four columns k a step: four loads bring 32 weights,
-//   panel 0 │ t0 ────▸  │      one more the four values of x. No barrier, no subgroup: it runs everywhere.
+//           ┌───────────┐      one thread per panel (shared/gemvPanel.wgsl).
+//   panel 0 │ t0 ────▸  │      No barrier, no subgroup: it runs everywhere.
 //   panel 1 │ t1 ────▸  │
 //           └───────────┘
 //
-// Sums are f32: each step's four products are added, then joined to the sum. What becomes of them: shared/storePanel.wgsl.
+// What becomes of the sums: shared/storePanel.wgsl.
 // A weight too large for one binding comes in pieces of its panels, i.e. of columns of out.
 
 override WORKGROUP_SIZE: u32 = 64u;
@@ -40,24 +40,6 @@ fn main(
   if (firstCol >= params.weightRows) {
     return;
   }
-  let panelStart = panel * params.inDim;
-
-  var sumUpper = vec4f(0.0);  // columns firstCol + 0, 1, 2, 3 of out
-  var sumLower = vec4f(0.0);  // columns firstCol + 4, 5, 6, 7
-  let wholeSteps = params.inDim & ~3u;
-  for (var k = 0u; k < wholeSteps; k += 4u) {
-    let values = x[k / 4u];
-    let w0 = panelColumn(panelStart + k);
-    let w1 = panelColumn(panelStart + k + 1u);
-    let w2 = panelColumn(panelStart + k + 2u);
-    let w3 = panelColumn(panelStart + k + 3u);
-    sumUpper += values.x * w0.upper + values.y * w1.upper + values.z * w2.upper + values.w * w3.upper;
-    sumLower += values.x * w0.lower + values.y * w1.lower + values.z * w2.lower + values.w * w3.lower;
-  }
-  for (var k = wholeSteps; k < params.inDim; k++) {
-    let w = panelColumn(panelStart + k);
-    sumUpper += x[k / 4u][k % 4u] * w.upper;
-    sumLower += x[k / 4u][k % 4u] * w.lower;
-  }
-  storePanel(0u, firstCol, sumUpper, sumLower);
+  let sums = panelProducts(panel);
+  storePanel(0u, firstCol, sums.upper, sums.lower);
 }

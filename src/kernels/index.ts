@@ -11,6 +11,7 @@ import { gatherRows } from './gatherRows.ts';
 import { gelu } from './gelu.ts';
 import { gemv } from './gemv.ts';
 import { gemvPanels, gemvPanelsAdd, gemvPanelsGate } from './gemvPanels.ts';
+import { gemvPanelsAddScale, gemvPanelsNorm, gemvPanelsNormGate, scaleForNorm } from './gemvPanelsNorm.ts';
 import { gemvPanelsSubgroup, gemvPanelsSubgroupAdd, gemvPanelsSubgroupGate } from './gemvPanelsSubgroup.ts';
 import { l2Normalize } from './l2Normalize.ts';
 import { logSoftmax } from './logSoftmax.ts';
@@ -64,7 +65,10 @@ export const kernels = {
   embedPanels,
   gemvPanels,
   gemvPanelsAdd,
+  gemvPanelsAddScale,
   gemvPanelsGate,
+  gemvPanelsNorm,
+  gemvPanelsNormGate,
   gemvPanelsSubgroup,
   gemvPanelsSubgroupAdd,
   gemvPanelsSubgroupGate,
@@ -72,6 +76,7 @@ export const kernels = {
   matmulPanelsAdd,
   matmulPanelsGate,
   rotateAndCache,
+  scaleForNorm,
   transposeRows,
   visionScores,
   visionValues,

@@ -9,7 +9,8 @@ import { causalAttention, rotateAndCache } from './attention.ts';
 import type { LlmConfig } from './config.ts';
 import type { ModelKernels } from './kernelChoice.ts';
 import type { KvCache } from './kvCache.ts';
-import { addLinear, gatedLinear, linear } from './linear.ts';
+import { linear } from './linear.ts';
+import { addToResidual, beginResidual, normedGate, normedLinear, type Residual } from './residual.ts';
 import type { DecoderLayerWeights, DecoderWeights } from './weights.ts';
 
 /**
@@ -25,8 +26,10 @@ export function decoderLayers(
   hidden: Tensor,
   cache: KvCache,
 ): void {
+  const residual = beginResidual(pass, kernels, hidden, weights.layers[0].inputNorm);
   for (const [index, layer] of weights.layers.entries()) {
-    pass.scope(() => decoderLayer(pass, kernels, layer, config, hidden, cache, index));
+    const nextNorm = weights.layers[index + 1]?.inputNorm ?? weights.norm;
+    pass.scope(() => decoderLayer(pass, kernels, layer, config, residual, nextNorm, cache, index));
     pass.tap(`llm.layer${index}`, hidden);
   }
   pass.tap('cache.k0', cache.layers[0].k);
@@ -57,30 +60,30 @@ export function tokenLogits(
   return logits;
 }
 
-/** One layer, in place on `hidden`. Follows: modeling_qwen2_5.py, Qwen2DecoderLayer */
+/** One layer, in place on the residual stream. Follows: modeling_qwen2_5.py, Qwen2DecoderLayer */
 function decoderLayer(
   pass: Pass,
   kernels: ModelKernels,
   layer: DecoderLayerWeights,
   { numAttentionHeads, numKeyValueHeads, rmsNormEps: eps }: LlmConfig,
-  hidden: Tensor, // [tokens, hiddenSize]
+  residual: Residual, // [tokens, hiddenSize]
+  nextNorm: Tensor, // [hiddenSize]
   { rotary, start, layers }: KvCache,
   index: number,
 ): undefined {
   const rotatedHeads = numAttentionHeads + numKeyValueHeads;
 
-  const normed = kernels.rmsNorm(pass, { x: hidden, weight: layer.inputNorm }, { eps }); // [tokens, hiddenSize]
-  const qkv = linear(pass, kernels, normed, layer.qkv); // [tokens, qkvDim]
+  const qkv = normedLinear(pass, kernels, residual, { weight: layer.inputNorm, eps }, layer.qkv); // [tokens, qkvDim]
   rotateAndCache(pass, kernels, qkv, rotary, start, layers[index], rotatedHeads);
   pass.tap(`llm.layer${index}.attn.qkv`, qkv);
   const attended = causalAttention(pass, kernels, qkv, layers[index], start); // [tokens, heads · headDim]
   pass.tap(`llm.layer${index}.attn.heads`, attended);
-  addLinear(pass, kernels, hidden, attended, layer.oProj);
+  addToResidual(pass, kernels, residual, attended, layer.oProj, layer.postAttentionNorm);
 
-  const normed2 = kernels.rmsNorm(pass, { x: hidden, weight: layer.postAttentionNorm }, { eps }); // [tokens, hiddenSize]
-  const activated = gatedLinear(pass, kernels, normed2, layer.gateUp); // [tokens, intermediateSize]
+  const norm = { weight: layer.postAttentionNorm, eps };
+  const activated = normedGate(pass, kernels, residual, norm, layer.gateUp); // [tokens, intermediateSize]
   pass.tap(`llm.layer${index}.mlp.activated`, activated);
-  addLinear(pass, kernels, hidden, activated, layer.down);
+  addToResidual(pass, kernels, residual, activated, layer.down, nextNorm);
 }
 
 /** Rows of image features, and which tokens they stand for. */

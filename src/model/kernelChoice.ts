@@ -26,6 +26,8 @@ export interface ModelKernels extends KernelSet {
   readonly fusesAdd: boolean;
   /** A linear layer of gate and up columns applies silu(gate) · up itself. */
   readonly fusesGate: boolean;
+  /** Decoding folds the norms into the linear layers around them. */
+  readonly foldsNorm: boolean;
   /** `rotateAndCache` instead of `mRope` and `writeKv`. */
   readonly fusesCache: boolean;
   /** Scores and values in two kernels, in decoder and vision tower. */
@@ -38,6 +40,7 @@ const REPLACES = {
   'linear layers on panels': ['gemv', 'matmul'],
   'the residual in linear layers': ['add'],
   'silu in linear layers': ['siluGate'],
+  'norms in linear layers': ['rmsNorm'],
   rotateAndCache: ['mRope', 'writeKv'],
   'attention in two kernels': ['causalAttention', 'decodeAttention'],
   'vision attention in two kernels': ['visionAttention'],
@@ -57,11 +60,15 @@ export function chooseKernels(
     return replaced.length === 0;
   };
   const onPanels = isUsed('linear layers on panels');
+  const fusesAdd = isUsed('the residual in linear layers', onPanels);
+  const fusesGate = isUsed('silu in linear layers', onPanels);
   const choice = {
     linearLayout: onPanels ? 'panels' : 'rows',
     tiedTableLayout: isUsed('a tied table in panels', onPanels) ? 'panels' : 'rows',
-    fusesAdd: isUsed('the residual in linear layers', onPanels),
-    fusesGate: isUsed('silu in linear layers', onPanels),
+    fusesAdd,
+    fusesGate,
+    // The kernels that fold a norm take a thread per panel.
+    foldsNorm: isUsed('norms in linear layers', fusesAdd, fusesGate, gpu.isSoftware),
     fusesCache: isUsed('rotateAndCache'),
     twoPassAttention: isUsed('attention in two kernels'),
     twoPassVision: isUsed('vision attention in two kernels'),
