@@ -198,6 +198,19 @@ const MUTANTS: readonly Mutant[] = [
   mutant('visionValues', 'a key of the next segment', '(key) < endKey)', '(key) <= endKey)'),
   mutant('visionValues', 'no segments', '+ key], inside', '+ key], vec4<bool>(true)'),
   mutant('visionValues', 'no shrinking', 'right3 * shrink.w', 'right3'),
+  mutant('gemvPanelsNorm', 'the mean', 'sumOfSquares / f32(params.inDim)', 'sumOfSquares'),
+  mutant('gemvPanelsNorm', 'lower rows unscaled', 'sums.lower * scale', 'sums.lower'),
+  mutant('gemvPanelsNormGate', 'a dropped sum', '(params.inDim + 7u) / 8u', 'params.inDim / 8u'),
+  mutant('gemvPanelsAddScale', 'one square alone', 'sumOfSquares += value', 'sumOfSquares = value'),
+  mutant('gemvPanelsAddScale', 'the gain', 'value * gainAt(col)', 'value'),
+  mutant(
+    'gemvPanelsAddScale',
+    'the squares of another piece',
+    'params.weightFirstRow / 8u + panel',
+    'panel',
+    'split',
+  ),
+  mutant('scaleForNorm', 'the last of eight', 'min(8u * eight + 8u', 'min(8u * eight + 7u'),
 ];
 
 const LARGEST_CASE_BYTES = 100_000; // larger cases take most of the time, and find nothing more
