@@ -6,6 +6,7 @@ import { kernelText } from '../../src/gpu/compile.ts';
 import type { KernelCase, KernelDeclaration } from '../../src/gpu/declaration.ts';
 import { openGpu } from '../../src/gpu/device.ts';
 import { defineKernel, type Kernel } from '../../src/gpu/kernel.ts';
+import type { WeightDtype } from '../../src/gpu/weightFormats.ts';
 import { kernels } from '../../src/kernels/index.ts';
 
 interface Mutant {
@@ -211,6 +212,9 @@ const MUTANTS: readonly Mutant[] = [
     'split',
   ),
   mutant('scaleForNorm', 'the last of eight', 'min(8u * eight + 8u', 'min(8u * eight + 7u'),
+  mutant('matmulPanelsTiled', 'x past the last k', 'values, k < params.inDim)', 'values, true)'),
+  mutant('matmulPanelsTiledAdd', 'the weights of the first step', 'COLUMN_WORDS * firstK + word', 'word'),
+  mutant('matmulPanelsTiledGate', 'the rows of the first tile', 'stageRows(group.y * ROW_VECS', 'stageRows(0u'),
 ];
 
 const LARGEST_CASE_BYTES = 100_000; // larger cases take most of the time, and find nothing more
@@ -257,7 +261,7 @@ function mutant(
 
 /** Verdicts of the cheap cases that fail; all of them with weights of one dtype, so that the text is compiled once. */
 async function wrongRows(declaration: KernelDeclaration, weights?: Mutant['weights']): Promise<string[]> {
-  const weightDtype = weights === 'f32' || weights === 'f16' ? weights : 'bf16';
+  const weightDtype: WeightDtype = weights === 'f32' || weights === 'f16' ? weights : 'bf16';
   const cases = declaration.cases
     .filter((one) => isCheap(declaration, one))
     .map((one) => ({ ...one, weightDtype }));

@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openGpu } from '../../src/gpu/device.ts';
 import { kernels } from '../../src/kernels/index.ts';
 import { M2Reasoning } from '../../src/model/m2Reasoning.ts';
 import { listCases } from '../../src/parity/golden.node.ts';
+import type { CaseReport } from '../../src/parity/report.ts';
 import { runParity } from '../../src/parity/runParity.node.ts';
 import { goldens } from '../readTensors.ts';
 
@@ -11,11 +12,19 @@ const gpu = await openGpu();
 afterAll(() => gpu.destroy());
 const cases = await listCases(goldens);
 
+const MINUTES = 60_000;
+
 describe.each(['fast', 'plain'] as const)(
-  `golden cases, every stage and every token, on ${gpu.description}, %s`,
+  'golden cases, every stage and every token, %s kernels',
   (kernelSet) => {
-    it.each(cases)('%s', async (name) => {
-      const [report] = await runParity(goldens, { gpu, case: name, kernelSet });
+    const reports = new Map<string, CaseReport>();
+    beforeAll(async () => {
+      // All in one: each checkpoint is loaded once.
+      for (const report of await runParity(goldens, { gpu, kernelSet })) reports.set(report.case, report);
+    }, 5 * MINUTES);
+
+    it.each(cases)(`%s, on ${gpu.description}`, (name) => {
+      const report = reports.get(name) as CaseReport;
       const failures = report.rows.filter(({ ok }) => !ok);
       expect(failures, `first divergence: ${report.firstDivergence}`).toEqual([]);
       expect(report.rows.some(({ stage }) => stage === 'greedy_ids')).toBe(true);
