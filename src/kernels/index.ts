@@ -17,6 +17,7 @@ import { l2Normalize } from './l2Normalize.ts';
 import { logSoftmax } from './logSoftmax.ts';
 import { matmul } from './matmul.ts';
 import { matmulPanels, matmulPanelsAdd, matmulPanelsGate } from './matmulPanels.ts';
+import { matmulPanelsTiled, matmulPanelsTiledAdd, matmulPanelsTiledGate } from './matmulPanelsTiled.ts';
 import { mRope } from './mRope.ts';
 import { penalizeLogits } from './penalizeLogits.ts';
 import { rmsNorm } from './rmsNorm.ts';
@@ -75,6 +76,9 @@ export const kernels = {
   matmulPanels,
   matmulPanelsAdd,
   matmulPanelsGate,
+  matmulPanelsTiled,
+  matmulPanelsTiledAdd,
+  matmulPanelsTiledGate,
   rotateAndCache,
   scaleForNorm,
   transposeRows,

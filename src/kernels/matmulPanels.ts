@@ -4,14 +4,15 @@ import { matmulReference } from './reference/matmul.ts';
 import { fromTransposed, linearAddReference, linearGateReference } from './reference/panelLinear.ts';
 import { readPanel, readWeight, storePanel } from './shared/helpers.ts';
 
-const inputs = {
-  xT: read('f32', ['inDim', ({ rows }) => 8 * Math.ceil(rows / 8)]),
-  weight: panels(['outDim', 'inDim']),
-  bias: weights(['outDim']),
-};
-const contract = {
+/** What the kernels of a linear layer on many rows have in common; see `matmulPanels`. */
+export const matmulPanelsContract = {
   code: new URL('./matmulPanels.wgsl', import.meta.url),
   helpers: [readWeight, readPanel, storePanel],
+  inputs: {
+    xT: read('f32', ['inDim', ({ rows }) => 8 * Math.ceil(rows / 8)]),
+    weight: panels(['outDim', 'inDim']),
+    bias: weights(['outDim']),
+  },
   params: { rows: 'u32' } as const,
   dispatch: ({ rows, weightRows }: Record<string, number>, constants: Record<string, number>) => [
     Math.ceil(weightRows / (8 * constants.WORKGROUP_N)),
@@ -33,7 +34,10 @@ const contract = {
     rel: 5e-6,
     reason: 'a sum of inDim products in f32: its error grows like sqrt(inDim) · 2^-24, 3.6e-6 for 3584',
   },
+  gateTolerance: { abs: 0, rel: 1e-5, reason: 'a product of two such sums: their relative errors add up' },
 };
+
+const { inputs, gateTolerance, ...contract } = matmulPanelsContract;
 const constants = { WORKGROUP_M: 8, WORKGROUP_N: 8 };
 
 /**
@@ -65,5 +69,5 @@ export const matmulPanelsGate = defineKernel({
   bindings: { ...inputs, out: write('f32', ['rows', ({ outDim }) => outDim / 2]) },
   constants: { ...constants, EPILOGUE: 2 },
   reference: fromTransposed(linearGateReference),
-  tolerance: { abs: 0, rel: 1e-5, reason: 'a product of two such sums: their relative errors add up' },
+  tolerance: gateTolerance,
 });

@@ -73,14 +73,24 @@ export function chooseKernels(
     twoPassAttention: isUsed('attention in two kernels'),
     twoPassVision: isUsed('vision attention in two kernels'),
   } as const;
-  return { kernels: { ...standardKernels, ...gemvOf(gpu), ...own, ...choice }, notes };
+  return { kernels: { ...standardKernels, ...gpuKernels(gpu), ...own, ...choice }, notes };
 }
 
-/** A GPU reads memory in wide strips, which the lanes of a subgroup share; a software adapter reads for each thread alone. */
-function gemvOf({ device, info, isSoftware }: Gpu): Partial<KernelSet> {
+/**
+ * A GPU reads memory in wide strips: neighbouring threads share them, by way of subgroups or workgroup memory. A software adapter
+ * reads for each thread alone.
+ */
+function gpuKernels({ device, info, isSoftware }: Gpu): Partial<KernelSet> {
+  if (isSoftware) return {};
+  const tiled = {
+    matmulPanels: standardKernels.matmulPanelsTiled,
+    matmulPanelsAdd: standardKernels.matmulPanelsTiledAdd,
+    matmulPanelsGate: standardKernels.matmulPanelsTiledGate,
+  };
   const { subgroupMinSize, subgroupMaxSize } = info;
-  if (isSoftware || !device.features.has('subgroups') || subgroupMinSize !== subgroupMaxSize) return {};
+  if (!device.features.has('subgroups') || subgroupMinSize !== subgroupMaxSize) return tiled;
   return {
+    ...tiled,
     gemvPanels: standardKernels.gemvPanelsSubgroup,
     gemvPanelsAdd: standardKernels.gemvPanelsSubgroupAdd,
     gemvPanelsGate: standardKernels.gemvPanelsSubgroupGate,

@@ -1,0 +1,156 @@
+// matmulPanelsTiled: matmulPanels by way of workgroup memory, for GPUs: neighbouring threads read neighbouring words, each once a workgroup.
+//
+//   out[row, col] = Σ_k x[row, k] · weight[col, k] + bias[col]
+//
+//              K_STEP                K_STEP
+//            ┌──┬──┬──┐            ┌──┬──┬──┐      a workgroup: 64 rows x 64 columns of out, 8 x 8 of them a thread, in registers;
+//   64 rows  │  │▓▓│  │   64 cols  │  │░░│  │      each step: 64 threads bring 16 columns of x (▓, 256 vec4) and of 8 panels (░)
+//            │  │▓▓│  │  (8 panels)│  │░░│  │                 into workgroup memory, then every thread multiplies out of it.
+//            └──┴──┴──┘            └──┴──┴──┘
+//
+// Weights lie in the tile as stored, and are unpacked where they are used. Past the edge of x and weight the last rows and panels are
+// read again, and their sums not stored; past the last k, x is 0. Sums are f32, in the order of k: see shared/storePanel.wgsl.
+
+const THREADS = 64u;     // 8 along the rows of out x 8 along its columns
+const TILE_PANELS = 8u;  // a panel per thread along the columns
+const TILE_ROWS = 64u;
+const ROW_VECS = TILE_ROWS / 4u;
+const K_STEP = 16u;
+const STRIDE = TILE_PANELS + 1u;  // of words in weightTile: with 8, the words of one panel would share a bank of workgroup memory
+
+override WEIGHT_DTYPE: u32 = 0u;  // set by the host from the tensors: 0 f32, 1 bf16, 2 f16
+override BIAS_DTYPE: u32 = 0u;
+override EPILOGUE: u32 = 0u;  // see shared/storePanel.wgsl
+override COLUMN_WORDS: u32 = select(1u, 2u, WEIGHT_DTYPE == 0u);  // vec4u per (panel, k): see shared/readPanel.wgsl
+
+@group(0) @binding(0) var<storage, read> xT: array<vec4f>;        // [inDim, ceil(rows / 8) · 8]
+@group(0) @binding(1) var<storage, read> weight: array<vec4u>;    // [outDim, inDim] in panels, or some of them
+@group(0) @binding(2) var<storage, read> bias: array<u32>;        // [outDim]
+@group(0) @binding(3) var<storage, read_write> out: array<f32>;   // [rows, outDim]; GATE: [rows, outDim / 2]
+@group(0) @binding(4) var<uniform> params: Params;
+
+struct Params {
+  rows: u32,
+  inDim: u32,
+  outDim: u32,
+  weightFirstRow: u32,
+  weightRows: u32,
+}
+
+var<workgroup> xTile: array<vec4f, K_STEP * ROW_VECS>;                       // [K_STEP, ROW_VECS]: 4 KiB
+var<workgroup> weightTile: array<vec4u, COLUMN_WORDS * K_STEP * STRIDE>;     // [COLUMN_WORDS · K_STEP, STRIDE]: 2.25 KiB, f32 4.5 KiB
+
+@compute @workgroup_size(8, 8)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) thread: vec3u,
+  @builtin(local_invocation_index) index: u32,
+) {
+  var upper0 = vec4f(0.0);  // row 0 of the thread's eight, columns 0, 1, 2, 3 of its panel
+  var lower0 = vec4f(0.0);  // the same row, columns 4, 5, 6, 7
+  var upper1 = vec4f(0.0);
+  var lower1 = vec4f(0.0);
+  var upper2 = vec4f(0.0);
+  var lower2 = vec4f(0.0);
+  var upper3 = vec4f(0.0);
+  var lower3 = vec4f(0.0);
+  var upper4 = vec4f(0.0);
+  var lower4 = vec4f(0.0);
+  var upper5 = vec4f(0.0);
+  var lower5 = vec4f(0.0);
+  var upper6 = vec4f(0.0);
+  var lower6 = vec4f(0.0);
+  var upper7 = vec4f(0.0);
+  var lower7 = vec4f(0.0);
+  for (var firstK = 0u; firstK < params.inDim; firstK += K_STEP) {
+    stageRows(group.y * ROW_VECS, firstK, index);
+    stagePanels(group.x * TILE_PANELS, firstK, index);
+    workgroupBarrier();
+    for (var k = 0u; k < K_STEP; k++) {
+      let w = tileColumn(k, thread.x);
+      let rows0to3 = xTile[k * ROW_VECS + 2u * thread.y];
+      let rows4to7 = xTile[k * ROW_VECS + 2u * thread.y + 1u];
+      upper0 += rows0to3.x * w.upper;
+      lower0 += rows0to3.x * w.lower;
+      upper1 += rows0to3.y * w.upper;
+      lower1 += rows0to3.y * w.lower;
+      upper2 += rows0to3.z * w.upper;
+      lower2 += rows0to3.z * w.lower;
+      upper3 += rows0to3.w * w.upper;
+      lower3 += rows0to3.w * w.lower;
+      upper4 += rows4to7.x * w.upper;
+      lower4 += rows4to7.x * w.lower;
+      upper5 += rows4to7.y * w.upper;
+      lower5 += rows4to7.y * w.lower;
+      upper6 += rows4to7.z * w.upper;
+      lower6 += rows4to7.z * w.lower;
+      upper7 += rows4to7.w * w.upper;
+      lower7 += rows4to7.w * w.lower;
+    }
+    workgroupBarrier();  // before the next step overwrites the tiles
+  }
+
+  let firstRow = group.y * TILE_ROWS + 8u * thread.y;
+  let firstCol = 8u * (group.x * TILE_PANELS + thread.x);  // within this piece of the weight
+  storeRow(firstRow + 0u, firstCol, upper0, lower0);
+  storeRow(firstRow + 1u, firstCol, upper1, lower1);
+  storeRow(firstRow + 2u, firstCol, upper2, lower2);
+  storeRow(firstRow + 3u, firstCol, upper3, lower3);
+  storeRow(firstRow + 4u, firstCol, upper4, lower4);
+  storeRow(firstRow + 5u, firstCol, upper5, lower5);
+  storeRow(firstRow + 6u, firstCol, upper6, lower6);
+  storeRow(firstRow + 7u, firstCol, upper7, lower7);
+}
+
+/// K_STEP columns of x, from column firstK and, in vec4, row firstVec.
+fn stageRows(firstVec: u32, firstK: u32, index: u32) {
+  let rowVecs = (params.rows + 7u) / 8u * 2u;  // vec4 per k
+  for (var i = index; i < K_STEP * ROW_VECS; i += THREADS) {
+    let k = firstK + i / ROW_VECS;
+    let vec = min(firstVec + i % ROW_VECS, rowVecs - 1u);
+    let values = xT[min(k, params.inDim - 1u) * rowVecs + vec];
+    xTile[i] = select(vec4f(0.0), values, k < params.inDim);
+  }
+}
+
+/// K_STEP columns of TILE_PANELS panels; the words of one panel lie one after another in `weight`, STRIDE apart in the tile.
+fn stagePanels(firstPanel: u32, firstK: u32, index: u32) {
+  let lastPanel = (params.weightRows - 1u) / 8u;
+  let panelWords = COLUMN_WORDS * params.inDim;
+  let stepWords = COLUMN_WORDS * K_STEP;
+  for (var i = index; i < stepWords * TILE_PANELS; i += THREADS) {
+    let panel = i / stepWords;
+    let word = i % stepWords;
+    let inPanel = min(COLUMN_WORDS * firstK + word, panelWords - 1u);
+    weightTile[word * STRIDE + panel] = weight[min(firstPanel + panel, lastPanel) * panelWords + inPanel];
+  }
+}
+
+/// Eight weights of one column: those of the panel's rows 0, 1, 2, 3, and of its rows 4, 5, 6, 7.
+struct TileColumn {
+  upper: vec4f,
+  lower: vec4f,
+}
+
+/// As panelColumn of shared/readPanel.wgsl, out of the tile.
+fn tileColumn(k: u32, panel: u32) -> TileColumn {
+  let i = k * COLUMN_WORDS * STRIDE + panel;
+  let words = weightTile[i];
+  if (WEIGHT_DTYPE == 0u) {
+    return TileColumn(bitcast<vec4f>(words), bitcast<vec4f>(weightTile[i + STRIDE]));
+  }
+  if (WEIGHT_DTYPE == 1u) {
+    return TileColumn(bitcast<vec4f>(words << vec4u(16u)), bitcast<vec4f>(words & vec4u(0xffff0000u)));
+  }
+  let row0 = unpack2x16float(words.x);
+  let row1 = unpack2x16float(words.y);
+  let row2 = unpack2x16float(words.z);
+  let row3 = unpack2x16float(words.w);
+  return TileColumn(vec4f(row0.x, row1.x, row2.x, row3.x), vec4f(row0.y, row1.y, row2.y, row3.y));
+}
+
+fn storeRow(row: u32, firstCol: u32, upper: vec4f, lower: vec4f) {
+  if (row < params.rows) {
+    storePanel(row, firstCol, upper, lower);
+  }
+}
