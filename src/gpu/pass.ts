@@ -1,9 +1,11 @@
 import { type CompiledKernel, compileKernel } from './compile.ts';
-import type { Constants, KernelDeclaration } from './declaration.ts';
+import type { KernelDeclaration } from './declaration.ts';
 import type { Gpu } from './device.ts';
 import { bindingError, checkAliasing, dtypeOverride, foldGroups } from './dispatch.ts';
+import { type Call, type Copy, encodeSteps, type PreparedDispatch, type PreparedStep } from './encode.ts';
 import { ParamsBlocks, packParams } from './params.ts';
 import type { Symbols } from './shapes.ts';
+import { LearnedWait } from './sleepThrough.ts';
 import {
   freeTensors,
   type HostArray,
@@ -27,32 +29,9 @@ export interface ReadBack {
   read(): Promise<Float32Array | Uint32Array | Int32Array>;
 }
 
-export interface Dispatch {
-  readonly kind: 'dispatch';
-  readonly declaration: KernelDeclaration;
-  readonly constants: Constants;
-  readonly buffers: readonly GPUBuffer[];
-  readonly sizes: Symbols;
-}
-export interface Copy {
-  readonly kind: 'copy';
-  readonly from: GPUBuffer;
-  readonly to: GPUBuffer;
-  readonly bytes: number;
-  /** Of a read-back: runs since the last `read`; each has a place of its own in `to`. */
-  readonly runs?: { count: number };
-}
-/** A dispatch that only has to be encoded. */
-export interface Prepared {
-  readonly dispatch: Dispatch;
-  readonly pipeline: GPUComputePipeline;
-  readonly bindGroup: GPUBindGroup;
-  readonly groups: readonly number[];
-}
-
 const FIRST_GROUP_STEPS = 8;
 const GROUP_MS = 40; // of work between two looks at an abort signal
-const WEIGHT_DTYPE_CODES = { f32: 0, bf16: 1, f16: 2 } as const; // as kernels/shared/readWeight.wgsl names them
+export const WEIGHT_DTYPE_CODES = { f32: 0, bf16: 1, f16: 2 } as const; // as kernels/shared/readWeight.wgsl names them
 
 /**
  * A list of kernel calls that runs on the GPU as one submit. It is recorded once, compiled and bound at the first `submit`,
@@ -62,13 +41,13 @@ export class Pass {
   readonly gpu: Gpu;
   readonly label: string;
   readonly #listener: TapListener | undefined;
-  readonly #steps: (Dispatch | Copy)[] = [];
+  readonly #steps: (Call | Copy)[] = [];
   readonly #taps: { readonly name: string; readonly copy: Tensor }[] = [];
   readonly #owned: Tensor[] = [];
   readonly #staging: GPUBuffer[] = [];
   readonly #free = new Map<number, Tensor[]>();
   #scope: Tensor[] = [];
-  #prepared: (Prepared | Copy)[] | null = null;
+  #prepared: readonly PreparedStep[] | null = null;
   #params: GPUBuffer | null = null;
 
   constructor(gpu: Gpu, label: string, listener?: TapListener) {
@@ -132,16 +111,13 @@ export class Pass {
     this.#staging.push(staging);
     const runs = { count: 0 };
     this.#steps.push({ kind: 'copy', from: tensor.pieces[0].buffer, to: staging, bytes, runs });
-    let msPerRun = 0;
+    const wait = new LearnedWait();
     return {
       read: async () => {
-        const startedAt = performance.now();
         const { count } = runs;
         runs.count = 0;
-        await sleepThrough(msPerRun * count);
-        const values = viewAs(tensor.dtype, await readMapped(this.gpu, staging, bytes * count));
-        msPerRun = (performance.now() - startedAt) / count;
-        return values;
+        const mapped = await wait.sleepFirst(count, () => readMapped(this.gpu, staging, bytes * count));
+        return viewAs(tensor.dtype, mapped);
       },
     };
   }
@@ -176,7 +152,7 @@ export class Pass {
         return piece.buffer;
       });
       checkAliasing(declaration, buffers);
-      this.#steps.push({ kind: 'dispatch', declaration, constants, buffers, sizes: pieceSizes });
+      this.#steps.push({ kind: 'call', declaration, constants, buffers, sizes: pieceSizes });
     }
   }
 
@@ -187,7 +163,7 @@ export class Pass {
    * @throws KernelError KERNEL_INTERFACE, KERNEL_COMPILE; GpuError GPU_LOST, GPU_OUT_OF_MEMORY
    */
   async submit(): Promise<void> {
-    this.encode(await this.prepared());
+    this.#encode(await this.prepared());
     await this.#showTaps();
   }
 
@@ -199,24 +175,23 @@ export class Pass {
    */
   async run(signal?: AbortSignal): Promise<void> {
     const prepared = await this.prepared();
+    const wait = new LearnedWait();
     let steps = FIRST_GROUP_STEPS;
-    let expectedMs = 0;
     for (let begin = 0; begin < prepared.length; ) {
       signal?.throwIfAborted();
       const startedAt = performance.now();
-      this.encode(prepared.slice(begin, begin + steps));
-      await sleepThrough(expectedMs);
-      await this.gpu.idle();
+      this.#encode(prepared.slice(begin, begin + steps));
+      await wait.sleepFirst(steps, () => this.gpu.idle());
       begin += steps;
-      expectedMs = performance.now() - startedAt;
-      if (expectedMs < GROUP_MS / 2) [steps, expectedMs] = [2 * steps, 2 * expectedMs];
-      else if (expectedMs > GROUP_MS && steps > 1) [steps, expectedMs] = [steps >> 1, expectedMs / 2];
+      const elapsedMs = performance.now() - startedAt;
+      if (elapsedMs < GROUP_MS / 2) steps *= 2;
+      else if (elapsedMs > GROUP_MS) steps = Math.max(1, steps >> 1);
     }
     await this.#showTaps();
   }
 
   /** The list, compiled and bound. @throws KernelError KERNEL_INTERFACE, KERNEL_COMPILE; GpuError */
-  async prepared(): Promise<readonly (Prepared | Copy)[]> {
+  async prepared(): Promise<readonly PreparedStep[]> {
     this.#prepared ??= await this.#prepare();
     return this.#prepared;
   }
@@ -235,55 +210,34 @@ export class Pass {
     for (const { name, copy } of this.#taps) await this.#listener(name, copy);
   }
 
-  private encode(prepared: readonly (Prepared | Copy)[]): void {
-    const encoder = this.gpu.device.createCommandEncoder({ label: this.label });
-    let compute: GPUComputePassEncoder | null = null; // one for as many dispatches as stand in a row
-    for (const step of prepared) {
-      if ('pipeline' in step) {
-        compute ??= encoder.beginComputePass();
-        compute.setPipeline(step.pipeline);
-        compute.setBindGroup(0, step.bindGroup);
-        compute.dispatchWorkgroups(step.groups[0], step.groups[1], step.groups[2]);
-        this.gpu.counters.dispatches++;
-      } else {
-        compute?.end();
-        compute = null;
-        const offset = step.runs ? step.bytes * step.runs.count++ : 0;
-        encoder.copyBufferToBuffer(step.from, 0, step.to, offset, step.bytes);
-      }
-    }
-    compute?.end();
-    this.gpu.submit([encoder.finish()]);
+  #encode(steps: readonly PreparedStep[]): void {
+    this.gpu.submit([encodeSteps(this.gpu, this.label, steps)]);
   }
 
-  async #prepare(): Promise<(Prepared | Copy)[]> {
-    const compiled = await Promise.all(
-      this.#steps.map(async (step) =>
-        step.kind === 'copy'
-          ? step
-          : { step, kernel: await compileKernel(this.gpu, step.declaration, step.constants) },
-      ),
-    );
+  async #prepare(): Promise<PreparedStep[]> {
     const blocks = new ParamsBlocks();
-    const placed = compiled.map((entry) => {
-      if (!('kernel' in entry)) return entry;
-      const { step, kernel } = entry;
-      return { step, kernel, offset: blocks.add(packParams(step.declaration.name, kernel.wgsl, step.sizes)) };
-    });
+    const compiled = await Promise.all(
+      this.#steps.map(async (step) => {
+        if (step.kind === 'copy') return step;
+        const kernel = await compileKernel(this.gpu, step.declaration, step.constants);
+        const offset = blocks.add(packParams(step.declaration.name, kernel.wgsl, step.sizes));
+        return { step, kernel, offset };
+      }),
+    );
     const params = this.gpu.createBuffer(blocks.sizeBytes, 0x40 | 0x08, `${this.label} params`); // UNIFORM | COPY_DST
     this.#params = params;
     this.gpu.device.queue.writeBuffer(params, 0, blocks.bytes());
-    return placed.map((entry) =>
+    return compiled.map((entry) =>
       'kernel' in entry ? this.#bind(entry.step, entry.kernel, params, entry.offset) : entry,
     );
   }
 
   #bind(
-    step: Dispatch,
+    step: Call,
     { pipeline, layout, wgsl }: CompiledKernel,
     params: GPUBuffer,
     offset: number,
-  ): Prepared {
+  ): PreparedDispatch {
     const entries: GPUBindGroupEntry[] = step.buffers.map((buffer, binding) => ({
       binding,
       resource: { buffer },
@@ -295,12 +249,6 @@ export class Pass {
     this.gpu.counters.bindGroups++;
     const bindGroup = this.gpu.device.createBindGroup({ label: step.declaration.name, layout, entries });
     const groups = foldGroups(step.declaration.dispatch(step.sizes, { ...wgsl.consts, ...step.constants }));
-    return { dispatch: step, pipeline, bindGroup, groups };
+    return { kind: 'dispatch', call: step, pipeline, bindGroup, groups };
   }
-}
-
-/** Dawn's binding spins the event loop while a promise waits, on a core that a software adapter needs: sleep most of the time. */
-export async function sleepThrough(expectedMs: number): Promise<void> {
-  if (expectedMs < 4) return; // timers are no finer than a millisecond
-  await new Promise((resolve) => setTimeout(resolve, expectedMs * 0.8));
 }

@@ -1,0 +1,25 @@
+/** Dawn's binding spins the event loop while a promise waits, on a core that a software adapter needs: sleep most of the time. */
+export async function sleepThrough(expectedMs: number): Promise<void> {
+  if (expectedMs < 4) return; // timers are no finer than a millisecond
+  await new Promise((resolve) => setTimeout(resolve, expectedMs * 0.8));
+}
+
+const OVERSLEPT_MS = 0.3;
+
+/** Waits of one kind: sleeps through most of each, for as long as those before took. */
+export class LearnedWait {
+  #msPerUnit = 0;
+
+  /** @param units how much work is waited for, e.g. runs of a pass */
+  async sleepFirst<T>(units: number, wait: () => Promise<T>): Promise<T> {
+    const startedAt = performance.now();
+    await sleepThrough(this.#msPerUnit * units);
+    const wokeAt = performance.now();
+    const result = await wait();
+    const endedAt = performance.now();
+    // Work that was done when the sleep ended may have been done long before.
+    const shorter = endedAt - wokeAt < OVERSLEPT_MS ? 0.7 : 1;
+    this.#msPerUnit = ((endedAt - startedAt) * shorter) / units;
+    return result;
+  }
+}
