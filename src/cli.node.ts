@@ -9,6 +9,7 @@ import { inspect } from './cli/inspect.node.ts';
 import { kernel } from './cli/kernel.node.ts';
 import { UsageError } from './cli/options.node.ts';
 import { parity } from './cli/parity.node.ts';
+import { profile } from './cli/profile.node.ts';
 import { oneLine } from './cli/text.ts';
 import {
   CheckpointError,
@@ -31,6 +32,7 @@ const HELP = `m2 COMMAND, M2-Reasoning on WebGPU
   m2 inspect     shows a checkpoint: architecture, tensors, and what an adapter's limits split
   m2 parity      compares the model with golden cases of the published code, stage by stage
   m2 kernel      lists, checks, times and begins kernels
+  m2 profile     shows where the time of a prompt and of a decode step goes, kernel by kernel
   m2 adapters    shows the GPU adapter that is taken
 
   m2 COMMAND --help    the flags of a command
@@ -41,7 +43,7 @@ Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 wrong input (a file, picture, mod
 `;
 
 const COMMANDS = new Map<string | undefined, Command>(
-  Object.entries({ generate, chat, inspect, parity, kernel, adapters }),
+  Object.entries({ generate, chat, inspect, parity, kernel, profile, adapters }),
 );
 
 const WRONG_USAGE = 2;

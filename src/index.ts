@@ -41,6 +41,7 @@ export { type KernelCase, panels, read, readWrite, weights, write } from './gpu/
 export { type CheckRow, checkKernel } from './gpu/checkKernel.ts';
 export { type BenchOptions, type BenchRow, benchKernel } from './gpu/benchKernel.ts';
 export { type AdapterRates, measureAdapter } from './gpu/measureAdapter.ts';
+export { type Profile, type ProfileOptions, type ProfileRow, profilePass } from './gpu/profilePass.ts';
 export { type RecordCall, type TimedCalls, timeCalls } from './gpu/timeCalls.ts';
 export { type Comparison, compareArrays } from './gpu/compare.ts';
 export {

@@ -214,7 +214,7 @@ const MUTANTS: readonly Mutant[] = [
   mutant('scaleForNorm', 'the last of eight', 'min(8u * eight + 8u', 'min(8u * eight + 7u'),
   mutant('matmulPanelsTiled', 'x past the last k', 'values, k < params.inDim)', 'values, true)'),
   mutant('matmulPanelsTiledAdd', 'the weights of the first step', 'COLUMN_WORDS * firstK + word', 'word'),
-  mutant('matmulPanelsTiledGate', 'the rows of the first tile', 'stageRows(group.y * ROW_VECS', 'stageRows(0u'),
+  mutant('matmulPanelsTiledGate', 'the first rows again', 'stageRows(group.y * ROW_VECS', 'stageRows(0u'),
 ];
 
 const LARGEST_CASE_BYTES = 100_000; // larger cases take most of the time, and find nothing more

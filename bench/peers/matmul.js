@@ -1,0 +1,74 @@
+// A large float matrix product: our kernels beside those of onnxruntime and TensorFlow.js.
+
+// @ts-check
+import { attempt, interleave, openEngines } from './interleave.js';
+import { expectedRows } from './matmulInputs.js';
+
+/** The kernels that the rows of m2-reasoning run: the fastest for many rows, and the plain one. */
+const FAST_KERNEL = 'matmulPanels';
+const PLAIN_KERNEL = 'matmul';
+
+const MAX_ERROR = 1e-5; // of the largest value; f32 sums of 1024 products stay far below
+
+/**
+ * @param {{ size: number, chain: number, rounds: number, warmups: number }} settings
+ * @returns {Promise<{ measures: import('./run.js').Measure[], info: any }>}
+ */
+export async function measureMatmul({ size, chain, rounds, warmups }) {
+  /** @param {string} kernel @param {'bf16' | 'f32'} weightDtype */
+  const ours = (kernel, weightDtype) => ({
+    name: `m2-reasoning ${kernel}, ${weightDtype} weights`,
+    module: 'oursMatmul.js',
+    options: { size, chain, kernel, weightDtype },
+  });
+  /** @param {'webgpu' | 'cpu'} provider */
+  const onnxruntime = (provider) => ({
+    name: `onnxruntime ${provider === 'cpu' ? 'CPU' : 'WebGPU'}, f32`,
+    module: 'onnxruntimeMatmul.js',
+    options: { size, chain, provider },
+  });
+  const engines = await openEngines([
+    ours(FAST_KERNEL, 'bf16'),
+    ours(PLAIN_KERNEL, 'bf16'),
+    onnxruntime('webgpu'),
+    { name: 'tfjs WebGPU, f32', module: 'tfjsMatmul.js', options: { size, chain } },
+    onnxruntime('cpu'),
+  ]);
+  try {
+    const expected = expectedRows(size, chain);
+    for (const engine of engines) {
+      await attempt(engine, async () => {
+        const error = relativeError((await engine.process.call('run', {})).values, expected);
+        engine.agreement = `error ${error.toExponential(1)}`;
+        if (!(error <= MAX_ERROR)) throw new Error(`wrong values: error ${error}, not timed`);
+      });
+    }
+    const flops = 2 * size ** 3 * chain;
+    const rows = await interleave(engines, { rounds, warmups }, async (process) => {
+      return flops / (await process.call('run', {})).ms / 1e6;
+    });
+    const name = `matmul ${size}³`;
+    const note = `f32 activations, ${chain} products in a row, ${expected.length} values read back`;
+    return { measures: [{ name, unit: 'GFLOP/s', note, rows }], info: engines[0].info };
+  } finally {
+    for (const { process } of engines) process.close();
+  }
+}
+
+/**
+ * The largest difference over the largest expected value.
+ *
+ * @param {readonly number[]} actual
+ * @param {readonly number[]} expected
+ */
+function relativeError(actual, expected) {
+  if (actual.length !== expected.length) return Infinity;
+  let difference = 0;
+  let largest = 0;
+  for (let i = 0; i < expected.length; i++) {
+    if (!Number.isFinite(actual[i])) return Infinity;
+    difference = Math.max(difference, Math.abs(actual[i] - expected[i]));
+    largest = Math.max(largest, Math.abs(expected[i]));
+  }
+  return difference / largest;
+}

@@ -1,0 +1,149 @@
+/** `m2 profile`: where the time of a prefill and of a decode step goes, kernel by kernel. */
+import { writeFile } from 'node:fs/promises';
+import { InputError } from '../errors.ts';
+import { openGpu } from '../gpu/device.ts';
+import { measureAdapter } from '../gpu/measureAdapter.ts';
+import { joinProfiles, type Profile, profilePass } from '../gpu/profilePass.ts';
+import { positionTokens } from '../model/generate.ts';
+import { M2Reasoning } from '../model/m2Reasoning.ts';
+import { positionsFor } from '../model/positions.ts';
+import { loadImage } from '../processor/imageSource.ts';
+import type { Message } from '../processor/messages.ts';
+import { BUNDLED_MODEL, firstExample } from './bundledModel.node.ts';
+import type { Command } from './command.ts';
+import { nonEmptyPath, oneOf, parseFlags, positiveInteger, UsageError } from './options.node.ts';
+import { openProgress } from './progress.node.ts';
+import { rooflineSvg, short } from './roofline.ts';
+import { columns } from './text.ts';
+
+const HELP = `m2 profile [--model DIR] [--image FILE] [--prompt TEXT]
+
+Runs a prompt and one decode step behind it, then each of their passes again and again with the
+GPU's timestamps around every dispatch, and prints a table of the kernels for either.
+
+  --model DIR          checkpoint folder; default: the bundled m2-tiny
+  --image FILE         PNG or JPEG, shown before the prompt
+  --prompt TEXT        default: the bundled example's, which brings its image where --image and
+                       --prompt are both left out
+  --kernel-set NAME    fast (default) or plain kernels
+  --repeat N           runs of each pass; default: as many as a second has room for, 200 at most
+  --json               one JSON object instead of tables
+  --svg FILE           also draws the kernels below the adapter's roofline, measured for it
+`;
+
+const FLAGS = {
+  model: { type: 'string' },
+  image: { type: 'string' },
+  prompt: { type: 'string' },
+  'kernel-set': { type: 'string' },
+  repeat: { type: 'string' },
+  json: { type: 'boolean' },
+  svg: { type: 'string' },
+} as const;
+
+export const profile: Command = { help: HELP, run };
+
+async function run(args: readonly string[], signal: AbortSignal): Promise<number> {
+  const { values, positionals } = parseFlags(args, FLAGS);
+  if (positionals.length > 0) {
+    throw new UsageError(`profile takes flags only, got ${JSON.stringify(positionals[0])}`);
+  }
+  const folder = nonEmptyPath('--model', values.model) ?? BUNDLED_MODEL;
+  const kernelSet = oneOf('--kernel-set', values['kernel-set'], ['fast', 'plain']) ?? 'fast';
+  const repetitions = positiveInteger('--repeat', values.repeat);
+  const svg = nonEmptyPath('--svg', values.svg);
+  const messages = await messagesOf(nonEmptyPath('--image', values.image), values.prompt);
+
+  const gpu = await openGpu();
+  const progress = openProgress(false);
+  try {
+    progress.line(`adapter: ${gpu.description}`);
+    const onProgress = () => signal.throwIfAborted(); // what is thrown here ends the load
+    const model = await M2Reasoning.load(folder, { gpu, kernelSet, onProgress });
+    for (const warning of model.warnings) progress.line(`warning: ${warning}`);
+    const { promptTokens, prefill, decode } = await profileModel(model, messages, repetitions, signal);
+    await model.destroy();
+
+    const rates = svg === undefined ? null : await measureAdapter(gpu);
+    if (svg !== undefined && rates) {
+      const series = [
+        { name: `prefill of ${promptTokens} tokens`, rows: prefill.rows },
+        { name: 'decode step', rows: decode.rows },
+      ];
+      await writeSvg(svg, rooflineSvg(gpu.description, series, rates));
+    }
+    const adapter = gpu.description;
+    process.stdout.write(
+      values.json
+        ? `${JSON.stringify({ adapter, model: folder, kernelSet, promptTokens, prefill, decode, rates })}\n`
+        : `${table(`prefill of ${promptTokens} tokens`, prefill)}\n${table('decode step', decode)}\non ${adapter}\n`,
+    );
+    return 0;
+  } finally {
+    gpu.destroy();
+  }
+}
+
+async function messagesOf(imagePath: string | undefined, prompt: string | undefined): Promise<Message[]> {
+  const example = await firstExample();
+  const isExample = imagePath === undefined && prompt === undefined;
+  const path = isExample ? example.image : imagePath;
+  const text = prompt ?? example.question;
+  const image =
+    path === undefined ? [] : [{ type: 'image' as const, image: await loadImage(path, '--image') }];
+  const asked: Message = { role: 'user', content: [...image, { type: 'text', text }] };
+  return isExample ? [{ role: 'system', content: example.system }, asked] : [asked];
+}
+
+/** A prompt and one step behind it, as `generate` runs them. */
+async function profileModel(
+  model: M2Reasoning,
+  messages: readonly Message[],
+  repetitions: number | undefined,
+  signal: AbortSignal,
+): Promise<{ promptTokens: number; prefill: Profile; decode: Profile }> {
+  const { inputIds, images } = await model.prepare(messages, { signal });
+  const { rope } = model.config.llm;
+  const positions = positionsFor(rope, inputIds, images, positionTokens(model), 'reference');
+  const profiles: Profile[] = [];
+  await model.forward(
+    { inputIds, images, positions },
+    {
+      steps: 2, // the prompt's token, and one of a decode step
+      onPass: async (pass) => {
+        profiles.push(await profilePass(pass, { repetitions, signal }));
+      },
+    },
+  );
+  const decode = profiles.pop() as Profile;
+  return { promptTokens: inputIds.length, prefill: joinProfiles(profiles), decode };
+}
+
+function table(name: string, { rows, dispatches, us, wallUs, repetitions, resolutionUs }: Profile): string {
+  const head = ['kernel', 'dispatches', 'µs', 'share', 'GB/s', 'GFLOP/s'];
+  const cells = rows.map((row) => [
+    row.kernel,
+    String(row.dispatches),
+    row.us.toFixed(1),
+    `${(100 * row.share).toFixed(1)} %`,
+    short(row.gbPerS),
+    short(row.gflopPerS),
+  ]);
+  const sum = ['all', String(dispatches), us.toFixed(1)];
+  const overhead = (us - wallUs) / dispatches;
+  return [
+    `${name}, mean of ${repetitions} runs\n`,
+    columns([head, ...cells, sum], [1, 2, 3, 4, 5], '  '),
+    `  without timestamps a run takes ${wallUs.toFixed(1)} µs by the host's clock`,
+    overhead > 0 ? `: alone, a dispatch takes ${overhead.toFixed(1)} µs more than in a row\n` : '\n',
+    `  the GPU's clock goes in steps of ${short(resolutionUs)} µs\n`,
+  ].join('');
+}
+
+/** @throws InputError INPUT_FILE */
+async function writeSvg(path: string, text: string): Promise<void> {
+  await writeFile(path, text).catch((cause) => {
+    const message = `--svg (${path}): can't be written (${cause.code ?? cause.message})`;
+    throw new InputError('INPUT_FILE', message, { file: path, hint: 'check the folder', cause });
+  });
+}
