@@ -159,14 +159,11 @@ describe('a generation that is left early', () => {
   });
 
   test('sampling: the same seed gives the same answer', async () => {
-    const draw = (...flags: string[]) =>
-      m2(['generate', '--quiet', '--max-new-tokens', '12', ...flags, 'Is there a red circle?']);
-    const first = await draw('--preset', 'model-page', '--seed', '18446744073709551615');
+    const flags = ['--preset', 'model-page', '--seed', '18446744073709551615', '--max-new-tokens', '6'];
+    const draw = () => m2(['generate', '--quiet', ...flags, 'Is there a red circle?']);
+    const first = await draw();
     expect(first.exitCode).toBe(0);
-    expect(first.stdout).toBe(
-      (await draw('--preset', 'model-page', '--seed', '18446744073709551615')).stdout,
-    );
-    expect((await draw('--temperature', '0')).stdout).toBe((await draw()).stdout);
+    expect((await draw()).stdout).toBe(first.stdout);
   });
 
   test('a value out of range is told in one line, as wrong usage', async () => {
