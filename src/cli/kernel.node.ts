@@ -29,7 +29,7 @@ They run in a process of their own, which ends at the deadline:
 
 bench alone:
 
-  --shape A=1,B=2       sizes to time; those not given are the ones of the kernel's largest case
+  --shape A=1,B=2       sizes to time; those not given are the 7B's, where a case has them
   --dtype TYPE          how weights are stored: f32, bf16 (default) or f16
 `;
 

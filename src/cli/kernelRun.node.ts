@@ -1,6 +1,6 @@
 /** Checks or times a kernel in this process, and prints the report. */
 import { InputError, M2Error } from '../errors.ts';
-import { benchKernel, largestCase } from '../gpu/benchKernel.ts';
+import { benchKernel, typicalCase } from '../gpu/benchKernel.ts';
 import { checkKernel } from '../gpu/checkKernel.ts';
 import type { KernelCase, KernelDeclaration } from '../gpu/declaration.ts';
 import { type Gpu, openGpu } from '../gpu/device.ts';
@@ -68,12 +68,12 @@ async function bench(
   return rows.every(({ verdict }) => verdict === 'ok') ? 0 : 1;
 }
 
-/** The largest declared case with other sizes. @throws UsageError for a name that the kernel does not have, or no size */
+/** The case that is timed by default, with other sizes. @throws UsageError for a name that the kernel does not have, or no size */
 function caseOf(declaration: KernelDeclaration, sizes: Readonly<Record<string, number>>): KernelCase {
-  const largest = largestCase(declaration);
+  const typical = typicalCase(declaration);
   const symbols = new Set(Object.values(declaration.bindings).flatMap(({ shape }) => shape));
-  const inputs = Object.keys(largest?.inputs?.(largest.sizes) ?? {});
-  const known = [...new Set([...Object.keys(largest?.sizes ?? {}), ...inputs])];
+  const inputs = Object.keys(typical?.inputs?.(typical.sizes) ?? {});
+  const known = [...new Set([...Object.keys(typical?.sizes ?? {}), ...inputs])];
   for (const [name, size] of Object.entries(sizes)) {
     if (!known.includes(name)) {
       throw new UsageError(`--shape: there is no size ${name}, expected ${known.join(', ')}`);
@@ -83,5 +83,5 @@ function caseOf(declaration: KernelDeclaration, sizes: Readonly<Record<string, n
     }
   }
   const name = Object.entries(sizes).map(([symbol, size]) => `${symbol} ${size}`);
-  return { name: name.join(', '), sizes: { ...largest?.sizes, ...sizes } };
+  return { name: name.join(', '), sizes: { ...typical?.sizes, ...sizes } };
 }

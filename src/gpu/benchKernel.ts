@@ -13,9 +13,9 @@ import type { WeightDtype } from './weightFormats.ts';
 export interface BenchOptions<B extends Bindings = Bindings, P extends ParamTypes = ParamTypes>
   extends TimeOptions {
   /**
-   * What to time; default: the declaration's largest case by bytes. A case without `inputs` takes the values that can't be
-   * drawn (ids, segments) from that largest case, repeated or cut to its own lengths; a size with the name of an input, e.g.
-   * `start`, fills that input.
+   * What to time; default: the declaration's case with the 7B's sizes, else its largest. A case without `inputs` takes the
+   * values that can't be drawn (ids, segments) from that one, repeated or cut to its own lengths; a size with the name of an
+   * input, e.g. `start`, fills that input.
    */
   readonly cases?: readonly KernelCase[];
   /** How weights are stored; default bf16. */
@@ -71,12 +71,12 @@ export async function benchKernel<B extends Bindings, P extends ParamTypes>(
   }
   const declaration = kernel.declaration as unknown as KernelDeclaration;
   const dtype = options.weightDtype ?? 'bf16';
-  const largest = largestCase(declaration, dtype);
+  const typical = typicalCase(declaration, dtype);
   const isTimed = contenders.some(({ verdict }) => verdict === 'ok');
   const rates = isTimed ? await measureAdapter(gpu) : null;
   const rows: BenchRow[] = [];
-  for (const kernelCase of options.cases ?? (largest ? [largest] : [])) {
-    const whole = kernelCase.inputs ? kernelCase : borrowInputs(declaration, kernelCase, largest);
+  for (const kernelCase of options.cases ?? (typical ? [typical] : [])) {
+    const whole = kernelCase.inputs ? kernelCase : borrowInputs(declaration, kernelCase, typical);
     rows.push(...(await benchCase(gpu, contenders, whole, { ...options, dtype, rates })));
   }
   return rows;
@@ -94,13 +94,14 @@ export function contractBytes(
   }, 0);
 }
 
-/** The declared case that touches most bytes; undefined where none is declared. */
-export function largestCase(
+/** The case that is timed by default: the one with the 7B's sizes where there is one, else the largest by bytes. */
+export function typicalCase(
   declaration: KernelDeclaration,
   weightDtype: WeightDtype = 'bf16',
 ): KernelCase | undefined {
   const bytes = ({ sizes }: KernelCase) => contractBytes(declaration, sizes, weightDtype);
-  return declaration.cases.toSorted((a, b) => bytes(b) - bytes(a))[0];
+  const bySize = declaration.cases.toSorted((a, b) => bytes(b) - bytes(a));
+  return bySize.find(({ name }) => name.startsWith('the 7B')) ?? bySize[0];
 }
 
 interface Contender {
