@@ -19,7 +19,7 @@ export type { ControlOptions, LogitsContext, LogitsProcessor } from './model/con
 export type { TokenLogprob, TokenLogprobs } from './model/tokenLogprobs.ts';
 export { GenerationStream } from './model/generationStream.ts';
 export { Chat, type ChatOptions, type ChatResult, type TurnOptions } from './model/chat.ts';
-export type { LoadProgress } from './model/weights.ts';
+export type { LoadProgress } from './model/weightLoader.ts';
 
 // Messages and pictures
 export type { ImagePart, Message, TextPart, VideoPart } from './processor/messages.ts';

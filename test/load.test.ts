@@ -4,7 +4,7 @@ import { paddedRows } from '../src/gpu/panels.ts';
 import type { ByteSource, ModelFiles } from '../src/model/byteSource.ts';
 import { folderFiles } from '../src/model/checkpointFolder.node.ts';
 import { M2Reasoning } from '../src/model/m2Reasoning.ts';
-import type { LoadProgress } from '../src/model/weights.ts';
+import type { LoadProgress } from '../src/model/weightLoader.ts';
 import { checkpointFiles } from '../src/parity/runParity.node.ts';
 import { livingBuffers } from './livingBuffers.ts';
 import { goldens } from './readTensors.ts';

@@ -1,7 +1,7 @@
 /** What the commands that ask a model have in common: they load it, show its answer as it comes, and say how long it took. */
 import type { GenerateProgress, GenerationResult } from '../model/generate.ts';
 import { M2Reasoning } from '../model/m2Reasoning.ts';
-import type { LoadProgress } from '../model/weights.ts';
+import type { LoadProgress } from '../model/weightLoader.ts';
 import type { Progress } from './progress.node.ts';
 import { formatBytes, formatSeconds } from './text.ts';
 import type { ThinkingStyle } from './thinking.ts';

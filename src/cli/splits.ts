@@ -2,7 +2,7 @@
 import { rowsThatBind, sizeBytes } from '../gpu/tensor.ts';
 import type { WeightEntry } from '../model/weightEntries.ts';
 
-/** A tensor as it lies on the GPU: as stored, or several joined into one (model/weights.ts). */
+/** A tensor as it lies on the GPU: as stored, or several joined into one (model/weightLoader.ts). */
 export interface UploadedTensor {
   readonly name: string;
   readonly dtype: WeightEntry['dtype'];

@@ -1,5 +1,4 @@
 /** Weights in panels: eight rows of a matrix interleaved, so that one load brings eight weights of a column. */
-import type { Dtype, HostArray } from './tensor.ts';
 
 export const PANEL_ROWS = 8;
 
@@ -33,14 +32,14 @@ export function packPanels<T extends Float32Array | Uint16Array>(rows: T, inDim:
 }
 
 /** A whole matrix [rows, inDim], packed. */
-export function packedPanels(rows: HostArray, inDim: number, dtype: Dtype): Float32Array | Uint16Array {
+export function packedPanels(rows: Float32Array | Uint16Array, inDim: number): Float32Array | Uint16Array {
   const length = paddedRows(rows.length / inDim) * inDim;
-  if (dtype === 'f32') {
+  if (rows instanceof Float32Array) {
     const target = new Float32Array(length);
-    packPanels(rows as Float32Array, inDim, target);
+    packPanels(rows, inDim, target);
     return target;
   }
   const target = new Uint16Array(length);
-  packPanels(rows as Uint16Array, inDim, target);
+  packPanels(rows, inDim, target);
   return target;
 }

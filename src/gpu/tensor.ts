@@ -139,7 +139,7 @@ export function upload(
   }
   const isWeight = layout === 'panels' || dtype === 'bf16' || dtype === 'f16';
   const tensor = isWeight ? weightTensor(gpu, dtype, shape, name, layout) : zeros(gpu, dtype, shape, name);
-  const stored = layout === 'panels' ? packedPanels(data, shape[1], dtype) : data;
+  const stored = layout === 'panels' ? packedPanels(data as Float32Array | Uint16Array, shape[1]) : data; // weights are one of the two
   const bytes = new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
   const bytesPerRow = rowBytes(tensor);
   for (const piece of tensor.pieces) {

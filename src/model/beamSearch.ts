@@ -6,7 +6,8 @@ import type { PreprocessedImage } from '../processor/patches.ts';
 import { type BeamOptions, BeamScorer, type Hypothesis } from './beamScorer.ts';
 import { throwIfAborted } from './generationStream.ts';
 import { LogitsProcessors, type ProcessorOptions } from './logitsProcessors.ts';
-import { type ModelParts, Sequence, type SequenceOptions } from './sequence.ts';
+import type { ModelParts } from './modelParts.ts';
+import { Sequence, type SequenceOptions } from './sequence.ts';
 import type { TokenChooser } from './tokenChooser.ts';
 
 export interface BeamSearchInputs {

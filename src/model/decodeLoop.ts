@@ -1,6 +1,8 @@
 /** The loop of decoding: how many steps go into one wait, and when a draft is tried instead. docs/MODEL.md, section 7. */
+
+import type { ModelParts } from './modelParts.ts';
 import { PromptLookup } from './promptLookup.ts';
-import { MAX_STEPS, type ModelParts, Sequence, type SequenceOptions } from './sequence.ts';
+import { MAX_STEPS, Sequence, type SequenceOptions } from './sequence.ts';
 import type { ChosenToken } from './tokenChooser.ts';
 
 /** What one wait for the GPU brought. */

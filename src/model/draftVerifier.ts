@@ -3,7 +3,7 @@ import { Pass, type ReadBack } from '../gpu/pass.ts';
 import { freeTensors, type Tensor, upload, writePiece, zeros } from '../gpu/tensor.ts';
 import { decoderLayers, embedTokens, tokenLogits } from './decoder.ts';
 import type { KvCache } from './kvCache.ts';
-import type { ModelParts } from './sequence.ts';
+import type { ModelParts } from './modelParts.ts';
 
 /** Tokens that a pass feeds: matmul takes so many at a time, fewer would save nothing. */
 export const VERIFIED_ROWS = 8;

@@ -4,7 +4,7 @@ import { freeTensors, type Tensor, upload } from '../gpu/tensor.ts';
 import type { PreprocessedImage } from '../processor/patches.ts';
 import { embedTokens } from './decoder.ts';
 import { freeImages, imageFeatures, uploadImages } from './imageFeatures.ts';
-import type { ModelParts } from './sequence.ts';
+import type { ModelParts } from './modelParts.ts';
 
 /** A prompt's rows on the GPU; free them when the decoder has read them. */
 export interface EmbeddedPrompt {

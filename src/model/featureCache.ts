@@ -3,7 +3,7 @@ import { Pass } from '../gpu/pass.ts';
 import { copyRanges, freeTensors, sizeBytes, type Tensor, zeros } from '../gpu/tensor.ts';
 import type { PreprocessedImage } from '../processor/patches.ts';
 import { freeImages, imageFeatures, uploadImages } from './imageFeatures.ts';
-import type { ModelParts } from './sequence.ts';
+import type { ModelParts } from './modelParts.ts';
 
 /** Of the 7B's features, 14 KB a merged token, that is room for 18,000 tokens of images. */
 export const FEATURE_CACHE_BYTES = 256 * 2 ** 20;

@@ -8,6 +8,7 @@ import { beamSearch } from './beamSearch.ts';
 import { type ControlOptions, type ResolvedControl, resolveControl } from './controlOptions.ts';
 import { type DecodeEvent, decodedTokens } from './decodeLoop.ts';
 import { type PushText, throwIfAborted } from './generationStream.ts';
+import type { ModelParts } from './modelParts.ts';
 import { type Positions, positionsFor } from './positions.ts';
 import {
   parseGenerationConfig,
@@ -15,7 +16,7 @@ import {
   resolveGenerationOptions,
   type SamplingOptions,
 } from './samplingOptions.ts';
-import type { ModelParts, Sequence, SequenceOptions } from './sequence.ts';
+import type { Sequence, SequenceOptions } from './sequence.ts';
 import { StopStrings } from './stopStrings.ts';
 import type { ChosenToken } from './tokenChooser.ts';
 import { LogprobChooser, type TokenLogprobs, tokenLogprobs } from './tokenLogprobs.ts';

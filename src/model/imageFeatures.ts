@@ -3,8 +3,8 @@ import type { Gpu } from '../gpu/device.ts';
 import type { Pass } from '../gpu/pass.ts';
 import { freeTensors, type Tensor, upload } from '../gpu/tensor.ts';
 import type { PreprocessedImage } from '../processor/patches.ts';
+import type { ModelParts } from './modelParts.ts';
 import { projectFeatures } from './projector.ts';
-import type { ModelParts } from './sequence.ts';
 import { freeVisionLayout, uploadVisionLayout, type VisionLayout, visionTower } from './vision.ts';
 
 /** Pictures on the GPU; free them when the pass that reads them has run. */

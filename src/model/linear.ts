@@ -2,7 +2,7 @@
 import type { Pass } from '../gpu/pass.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import type { ModelKernels } from './kernelChoice.ts';
-import type { Linear } from './weights.ts';
+import type { Linear } from './weightLoader.ts';
 
 /** `x · weightᵀ + bias`. `x` [rows, inDim] → [rows, outDim]. */
 export function linear(pass: Pass, kernels: ModelKernels, x: Tensor, { weight, bias }: Linear): Tensor {

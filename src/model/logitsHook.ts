@@ -2,7 +2,7 @@
 import { InputError } from '../errors.ts';
 import { Pass, type ReadBack } from '../gpu/pass.ts';
 import { freeTensors, type Tensor, writePiece, zeros } from '../gpu/tensor.ts';
-import type { ModelParts } from './sequence.ts';
+import type { ModelParts } from './modelParts.ts';
 import type { TokenChooser } from './tokenChooser.ts';
 
 /** Changes `logits` [vocabSize] in place; -Infinity bans a token. */

@@ -2,7 +2,7 @@
 import type { Pass } from '../gpu/pass.ts';
 import { type CopyRange, freeTensors, type Tensor, upload, writePiece, zeros } from '../gpu/tensor.ts';
 import { END_TOKEN, IN_PROMPT } from '../kernels/penalizeLogits.ts';
-import type { ModelParts } from './sequence.ts';
+import type { ModelParts } from './modelParts.ts';
 
 export interface ProcessorOptions {
   /** Divides positive logits of tokens in prompt or answer, multiplies negative ones. 1: off. */

@@ -19,9 +19,11 @@ import { assertProcessorFits, type ModelConfig, readModelConfig } from './config
 import { type GenerateOptions, type GeneratingModel, type GenerationResult, generate } from './generate.ts';
 import { GenerationStream } from './generationStream.ts';
 import { chooseKernels, type KernelOptions } from './kernelChoice.ts';
+import type { ModelParts } from './modelParts.ts';
 import type { Positions } from './positions.ts';
-import { type ModelParts, Sequence } from './sequence.ts';
-import { type LoadProgress, loadWeights } from './weights.ts';
+import { Sequence } from './sequence.ts';
+import type { LoadProgress } from './weightLoader.ts';
+import { loadWeights } from './weights.ts';
 
 export interface LoadOptions extends KernelOptions {
   /** Default: a device of its own, which ends with the model. */

@@ -2,7 +2,7 @@ import type { Pass } from '../gpu/pass.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import type { ModelKernels } from './kernelChoice.ts';
 import { linear } from './linear.ts';
-import type { Linear } from './weights.ts';
+import type { Linear } from './weightLoader.ts';
 
 const L2_EPS = 1e-12; // torch.nn.functional.normalize's default
 

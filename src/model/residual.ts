@@ -3,7 +3,7 @@ import type { Pass } from '../gpu/pass.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import type { ModelKernels } from './kernelChoice.ts';
 import { addLinear, gatedLinear, linear } from './linear.ts';
-import type { Linear } from './weights.ts';
+import type { Linear } from './weightLoader.ts';
 
 export interface Residual {
   readonly hidden: Tensor; // [tokens, hiddenSize]

@@ -1,33 +1,22 @@
 /** One prompt and its continuation on the GPU: prefill once, then decode token by token. docs/MODEL.md, section 7. */
 import { GenerationError, InputError } from '../errors.ts';
-import type { Gpu } from '../gpu/device.ts';
 import { Pass, type PassListener, type ReadBack, type TapListener } from '../gpu/pass.ts';
 import { freeTensors, readTensor, type Tensor, upload, writePiece, zeros } from '../gpu/tensor.ts';
 import { NO_TOKEN } from '../kernels/argmax.ts';
 import type { PreprocessedImage } from '../processor/patches.ts';
-import type { ModelConfig } from './config.ts';
 import { decoderLayers, embedTokens, tokenLogits } from './decoder.ts';
 import { DraftVerifier, VERIFIED_ROWS } from './draftVerifier.ts';
 import { embedPrompt } from './embedPrompt.ts';
-import type { ModelKernels } from './kernelChoice.ts';
 import { KvCache } from './kvCache.ts';
 import { type ChangeLogits, LogitsHook } from './logitsHook.ts';
+import type { ModelParts } from './modelParts.ts';
 import type { Positions } from './positions.ts';
 import { tapRotary } from './tapRotary.ts';
 import { type ChosenToken, largestLogit, type TokenChooser } from './tokenChooser.ts';
-import type { ModelWeights } from './weights.ts';
 
 const PREFILL_CHUNK = 512;
 /** Decode steps that one wait may bring the tokens of. */
 export const MAX_STEPS = 64;
-
-/** What every sequence of a model shares. */
-export interface ModelParts {
-  readonly gpu: Gpu;
-  readonly kernels: ModelKernels;
-  readonly config: ModelConfig;
-  readonly weights: ModelWeights;
-}
 
 export interface SequenceOptions {
   /** Tokens that the cache has room for. */

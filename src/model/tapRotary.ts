@@ -1,6 +1,6 @@
 import { Pass, type TapListener } from '../gpu/pass.ts';
 import type { KvCache } from './kvCache.ts';
-import type { ModelParts } from './sequence.ts';
+import type { ModelParts } from './modelParts.ts';
 
 /** Shows the prompt's cosines and sines on each axis, as the published code makes them: [3, tokens, headDim / 2]. */
 export async function tapRotary(

@@ -1,6 +1,6 @@
 import type { Pass } from '../gpu/pass.ts';
 import type { HostArray, Tensor } from '../gpu/tensor.ts';
-import type { ModelParts } from './sequence.ts';
+import type { ModelParts } from './modelParts.ts';
 
 /** How the next token follows from the logits. The tensors: `logits` [1, vocabSize] f32, `token` [1] u32. */
 export interface TokenChooser {

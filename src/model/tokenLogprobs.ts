@@ -3,7 +3,7 @@ import type { Pass } from '../gpu/pass.ts';
 import { freeTensors, type HostArray, reshape, type Tensor, zeros } from '../gpu/tensor.ts';
 import { NO_TOKEN } from '../kernels/argmax.ts';
 import type { Tokenizer } from '../processor/tokenizer.ts';
-import type { ModelParts } from './sequence.ts';
+import type { ModelParts } from './modelParts.ts';
 import type { ChosenToken, TokenChooser } from './tokenChooser.ts';
 
 export interface TokenLogprob {

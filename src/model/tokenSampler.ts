@@ -1,7 +1,7 @@
 import type { Pass } from '../gpu/pass.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import { LogitsProcessors, type ProcessorOptions } from './logitsProcessors.ts';
-import type { ModelParts } from './sequence.ts';
+import type { ModelParts } from './modelParts.ts';
 import type { TokenChooser } from './tokenChooser.ts';
 
 export interface SamplerOptions extends ProcessorOptions {
