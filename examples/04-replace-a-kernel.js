@@ -12,11 +12,11 @@ try {
   console.table(await checkKernel(gpu, wide), ['case', 'maxRel', 'ok']);
 
   const folder = new URL('../weights/m2-tiny/', import.meta.url);
-  const [example] = JSON.parse(await readFile(new URL('examples/examples.json', folder), 'utf8'));
+  const examples = JSON.parse(await readFile(new URL('examples/examples.json', folder), 'utf8'));
+  const example = examples[4]; // 05-where-palette.png
   const image = await readFile(new URL(`examples/${example.image}`, folder));
   const model = await M2Reasoning.load(fileURLToPath(folder), { gpu, kernels: { rmsNorm: wide } });
   const { result } = model.generate([
-    { role: 'system', content: example.system },
     {
       role: 'user',
       content: [
