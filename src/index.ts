@@ -30,7 +30,7 @@ export { type Positions, positionsFor } from './model/positions.ts';
 
 // The GPU and its tensors
 export { Gpu, type OpenGpuOptions, openGpu } from './gpu/device.ts';
-export { Pass, type TapListener } from './gpu/pass.ts';
+export { Pass, type PassListener, type TapListener } from './gpu/pass.ts';
 export { freeTensors, readTensor, type Tensor, upload, zeros } from './gpu/tensor.ts';
 
 // Kernels: the standard set, and what your own are made of
@@ -41,7 +41,13 @@ export { type KernelCase, panels, read, readWrite, weights, write } from './gpu/
 export { type CheckRow, checkKernel } from './gpu/checkKernel.ts';
 export { type BenchOptions, type BenchRow, benchKernel } from './gpu/benchKernel.ts';
 export { type AdapterRates, measureAdapter } from './gpu/measureAdapter.ts';
-export { type Profile, type ProfileOptions, type ProfileRow, profilePass } from './gpu/profilePass.ts';
+export {
+  joinProfiles,
+  type Profile,
+  type ProfileOptions,
+  type ProfileRow,
+  profilePass,
+} from './gpu/profilePass.ts';
 export { type RecordCall, type TimedCalls, timeCalls } from './gpu/timeCalls.ts';
 export { type Comparison, compareArrays } from './gpu/compare.ts';
 export {

@@ -148,7 +148,7 @@ describe('a turn that ends badly leaves history and cache in order:', () => {
   it('an abort between the parts of the prefill', async () => {
     const controller = new AbortController();
     const stream = model.chat({ ...settings, context: 2000 });
-    const content = `${'a circle and a square, '.repeat(100)}how many shapes?`;
+    const content = `${'a circle and a square, '.repeat(90)}how many shapes?`;
     const progress: number[] = [];
     const aborted = stream.send(content, {
       signal: controller.signal,

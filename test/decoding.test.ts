@@ -85,11 +85,11 @@ describe('prompt lookup', () => {
   const passesPerToken = ({ tokens, timings }: GenerationResult) =>
     timings.decodePasses / (tokens.length - 1);
 
-  it('four of the examples: the same tokens, and few passes for nothing', async () => {
+  it('two of the examples: the same tokens, and few passes for nothing', async () => {
     let passes = 0;
     let failed = 0;
     let tokens = 0;
-    for (const index of [0, 1, 3, 7]) {
+    for (const index of [0, 7]) {
       const example = examples[index];
       const result = await answer({ promptLookup: true }, messagesOf(example));
       expect(result.tokens).toEqual(example.output_ids);

@@ -1,5 +1,5 @@
 /** `m2 profile`: where the time of a prefill and of a decode step goes, kernel by kernel. */
-import { writeFile } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { InputError } from '../errors.ts';
 import { openGpu } from '../gpu/device.ts';
 import { measureAdapter } from '../gpu/measureAdapter.ts';
@@ -51,11 +51,15 @@ async function run(args: readonly string[], signal: AbortSignal): Promise<number
   const folder = nonEmptyPath('--model', values.model) ?? BUNDLED_MODEL;
   const kernelSet = oneOf('--kernel-set', values['kernel-set'], ['fast', 'plain']) ?? 'fast';
   const repetitions = positiveInteger('--repeat', values.repeat);
-  const svg = nonEmptyPath('--svg', values.svg);
+  const svgPath = nonEmptyPath('--svg', values.svg);
   const messages = await messagesOf(nonEmptyPath('--image', values.image), values.prompt);
+  const svg = svgPath === undefined ? null : await openSvg(svgPath);
 
-  const gpu = await openGpu();
   const progress = openProgress(false);
+  const gpu = await openGpu().catch(async (error) => {
+    await svg?.close();
+    throw error;
+  });
   try {
     progress.line(`adapter: ${gpu.description}`);
     const onProgress = () => signal.throwIfAborted(); // what is thrown here ends the load
@@ -64,13 +68,13 @@ async function run(args: readonly string[], signal: AbortSignal): Promise<number
     const { promptTokens, prefill, decode } = await profileModel(model, messages, repetitions, signal);
     await model.destroy();
 
-    const rates = svg === undefined ? null : await measureAdapter(gpu);
-    if (svg !== undefined && rates) {
+    const rates = svg && (await measureAdapter(gpu));
+    if (rates) {
       const series = [
         { name: `prefill of ${promptTokens} tokens`, rows: prefill.rows },
         { name: 'decode step', rows: decode.rows },
       ];
-      await writeSvg(svg, rooflineSvg(gpu.description, series, rates));
+      await svg?.writeFile(rooflineSvg(gpu.description, series, rates));
     }
     const adapter = gpu.description;
     process.stdout.write(
@@ -81,6 +85,7 @@ async function run(args: readonly string[], signal: AbortSignal): Promise<number
     return 0;
   } finally {
     gpu.destroy();
+    await svg?.close();
   }
 }
 
@@ -140,9 +145,9 @@ function table(name: string, { rows, dispatches, us, wallUs, repetitions, resolu
   ].join('');
 }
 
-/** @throws InputError INPUT_FILE */
-async function writeSvg(path: string, text: string): Promise<void> {
-  await writeFile(path, text).catch((cause) => {
+/** Before the model is loaded: a mistyped path is found at once. @throws InputError INPUT_FILE */
+async function openSvg(path: string): Promise<FileHandle> {
+  return open(path, 'w').catch((cause) => {
     const message = `--svg (${path}): can't be written (${cause.code ?? cause.message})`;
     throw new InputError('INPUT_FILE', message, { file: path, hint: 'check the folder', cause });
   });
