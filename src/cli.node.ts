@@ -11,6 +11,7 @@ import { UsageError } from './cli/options.node.ts';
 import { parity } from './cli/parity.node.ts';
 import { profile } from './cli/profile.node.ts';
 import { oneLine } from './cli/text.ts';
+import { tune } from './cli/tune.node.ts';
 import {
   CheckpointError,
   ConfigError,
@@ -33,6 +34,7 @@ const HELP = `m2 COMMAND, M2-Reasoning on WebGPU
   m2 parity      compares the model with golden cases of the published code, stage by stage
   m2 kernel      lists, checks, times and begins kernels
   m2 profile     shows where the time of a prompt and of a decode step goes, kernel by kernel
+  m2 tune        finds the fastest variants of the kernels on this adapter, and keeps them
   m2 adapters    shows the GPU adapter that is taken
 
   m2 COMMAND --help    the flags of a command
@@ -43,7 +45,7 @@ Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 wrong input (a file, picture, mod
 `;
 
 const COMMANDS = new Map<string | undefined, Command>(
-  Object.entries({ generate, chat, inspect, parity, kernel, profile, adapters }),
+  Object.entries({ generate, chat, inspect, parity, kernel, profile, tune, adapters }),
 );
 
 const WRONG_USAGE = 2;

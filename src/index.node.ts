@@ -3,6 +3,9 @@
 // Checkpoint folders
 export { folderFiles } from './model/checkpointFolder.node.ts';
 
+// Tunings, kept in the user's cache folder
+export { forgetTuning, readTuning, writeTuning } from './model/tuningCache.node.ts';
+
 // Golden cases
 export { type GoldenCase, listCases, readCase } from './parity/golden.node.ts';
 export type { CaseReport, ParityRow } from './parity/report.ts';

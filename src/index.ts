@@ -49,6 +49,9 @@ export {
   profilePass,
 } from './gpu/profilePass.ts';
 export { type RecordCall, type TimedCalls, timeCalls } from './gpu/timeCalls.ts';
+export { type TunedCall, tunedCalls } from './model/tunedCalls.ts';
+export type { Tuning, Variant } from './model/tunedKernels.ts';
+export { type TuneOptions, type TuneRow, tune } from './model/tuning.ts';
 export { type Comparison, compareArrays } from './gpu/compare.ts';
 export {
   banned,

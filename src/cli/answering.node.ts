@@ -1,12 +1,18 @@
 /** What the commands that ask a model have in common: they load it, show its answer as it comes, and say how long it took. */
+import type { Gpu } from '../gpu/device.ts';
 import type { GenerateProgress, GenerationResult } from '../model/generate.ts';
 import { M2Reasoning } from '../model/m2Reasoning.ts';
+import { readTuning } from '../model/tuningCache.node.ts';
 import type { LoadProgress } from '../model/weightLoader.ts';
 import type { Progress } from './progress.node.ts';
 import { formatBytes, formatSeconds } from './text.ts';
 import type { ThinkingStyle } from './thinking.ts';
 
-/** @throws as `M2Reasoning.load`; the signal's reason once it is aborted. Nothing stays open then */
+/**
+ * Runs the kernels that `m2 tune` chose, where it has.
+ *
+ * @throws as `M2Reasoning.load`; the signal's reason once it is aborted. Nothing stays open then
+ */
 export async function loadModel(
   folder: string,
   progress: Progress,
@@ -19,11 +25,23 @@ export async function loadModel(
     loaded = formatBytes(totalBytes);
     progress.update(`loading ${Math.floor((100 * loadedBytes) / totalBytes)} % of ${loaded}: ${tensor}`);
   };
-  const model = await M2Reasoning.load(folder, { onProgress }).finally(progress.clear);
-  progress.line(`adapter: ${model.gpu.description}`);
+  let isTuned = false;
+  const tuning = async (gpu: Gpu) => {
+    const kept = isTuningOff() ? null : await readTuning(gpu);
+    isTuned = kept !== null;
+    return kept;
+  };
+  const model = await M2Reasoning.load(folder, { onProgress, tuning }).finally(progress.clear);
+  progress.line(`adapter: ${model.gpu.description}${isTuned ? ', with the kernels of m2 tune' : ''}`);
   progress.line(`model: ${folder}, ${loaded} loaded in ${formatSeconds(performance.now() - startedAt)}`);
   for (const warning of model.warnings) progress.line(`warning: ${warning}`);
   return model;
+}
+
+/** Where runs should be alike, whatever the machine found to be fast. */
+function isTuningOff(): boolean {
+  const { CI, VITEST, M2_TUNING } = process.env;
+  return Boolean(CI || VITEST) || M2_TUNING === 'off';
 }
 
 /** For `onProgress` of a generation. */

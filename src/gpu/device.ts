@@ -75,6 +75,9 @@ export class Gpu {
   readonly #platform: GpuPlatform;
   /** Rejects of the waits that are under way: when the device is lost, some would resolve and some never end. */
   readonly #waiting = new Set<(error: unknown) => void>();
+  readonly #onError = ({ error }: GPUUncapturedErrorEvent): void => {
+    this.#failure ??= uncapturedError(error);
+  };
   #failure: M2Error | null = null;
   #destroyed = false;
 
@@ -94,9 +97,7 @@ export class Gpu {
       );
       for (const reject of this.#waiting) reject(this.#failure);
     });
-    device.addEventListener('uncapturederror', ({ error }) => {
-      this.#failure ??= uncapturedError(error);
-    });
+    device.addEventListener('uncapturederror', this.#onError);
   }
 
   /** One line that says which adapter this is, e.g. `SwiftShader Device (LLVM 16), vulkan, subgroups of 4`. */
@@ -165,6 +166,11 @@ export class Gpu {
     if (this.#failure !== null) return;
     this.device.queue.submit([]);
     await this.device.queue.onSubmittedWorkDone();
+  }
+
+  /** Leaves the device to another Gpu that shows it. */
+  stopListening(): void {
+    this.device.removeEventListener('uncapturederror', this.#onError as EventListener);
   }
 
   /** Ends the device and lets the process end. Whatever still waits on it rejects with GPU_LOST. Safe to call twice. */

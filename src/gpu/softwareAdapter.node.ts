@@ -2,10 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
 import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createBrotliDecompress } from 'node:zlib';
+import { userCacheFolder } from '../userCacheFolder.node.ts';
 
 // dlopen's RTLD_NODELETE | RTLD_LAZY: the library stays loaded although Node then finds no addon in it.
 const RTLD_LAZY_NODELETE = 0x1001;
@@ -69,9 +70,8 @@ function findChromiumPackage(): string | null {
 
 async function unpackOnce(packageFolder: string): Promise<string> {
   const { version } = JSON.parse(await readFile(join(packageFolder, 'package.json'), 'utf8'));
-  const cache = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
   try {
-    return await unpackInto(join(cache, 'm2-reasoning', `swiftshader-${version}`), packageFolder);
+    return await unpackInto(join(userCacheFolder(), `swiftshader-${version}`), packageFolder);
   } catch {
     return unpackInto(join(tmpdir(), `m2-reasoning-swiftshader-${version}`), packageFolder); // a read-only home
   }

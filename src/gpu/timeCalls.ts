@@ -45,6 +45,7 @@ export async function timeCalls(
     }
   } finally {
     for (const { pass } of lists) await pass.destroy();
+    held.stopListening();
   }
   return lists.map(({ calls, timings }) => ({
     usPerCall: (median(timings.map(({ ms }) => ms)) / calls) * 1000,

@@ -49,7 +49,7 @@ export const gemvPanels = defineKernel({
   ...contract,
   name: 'gemvPanels',
   bindings: { ...inputs, out: write('f32', [1, 'outDim']) },
-  constants: { WORKGROUP_SIZE: 64, EPILOGUE: 0 },
+  constants: { WORKGROUP_SIZE: 16, EPILOGUE: 0 },
   reference: matmulReference,
 });
 
@@ -58,7 +58,7 @@ export const gemvPanelsAdd = defineKernel({
   ...contract,
   name: 'gemvPanelsAdd',
   bindings: { ...inputs, out: readWrite('f32', [1, 'outDim']) },
-  constants: { WORKGROUP_SIZE: 64, EPILOGUE: 1 },
+  constants: { WORKGROUP_SIZE: 16, EPILOGUE: 1 },
   reference: linearAddReference,
 });
 
@@ -67,7 +67,7 @@ export const gemvPanelsGate = defineKernel({
   ...contract,
   name: 'gemvPanelsGate',
   bindings: { ...inputs, out: write('f32', [1, ({ outDim }) => outDim / 2]) },
-  constants: { WORKGROUP_SIZE: 64, EPILOGUE: 2 },
+  constants: { WORKGROUP_SIZE: 16, EPILOGUE: 2 },
   reference: linearGateReference,
   tolerance: gateTolerance,
 });

@@ -11,7 +11,7 @@
 // What becomes of the sums: shared/storePanel.wgsl.
 // A weight too large for one binding comes in pieces of its panels, i.e. of columns of out.
 
-override WORKGROUP_SIZE: u32 = 64u;
+override WORKGROUP_SIZE: u32 = 16u;
 override WEIGHT_DTYPE: u32 = 0u;  // set by the host from the tensors: 0 f32, 1 bf16, 2 f16
 override BIAS_DTYPE: u32 = 0u;
 override EPILOGUE: u32 = 0u;  // see shared/storePanel.wgsl

@@ -6,7 +6,7 @@
 //
 // One thread per panel (shared/gemvPanel.wgsl), and thus per eight values of hidden.
 
-override WORKGROUP_SIZE: u32 = 64u;
+override WORKGROUP_SIZE: u32 = 16u;
 override WEIGHT_DTYPE: u32 = 0u;  // set by the host from the tensors: 0 f32, 1 bf16, 2 f16
 override BIAS_DTYPE: u32 = 0u;
 override GAIN_DTYPE: u32 = 0u;

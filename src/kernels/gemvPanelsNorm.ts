@@ -39,7 +39,7 @@ export const gemvPanelsNorm = defineKernel({
   ...norm,
   name: 'gemvPanelsNorm',
   bindings: { ...normInputs, out: write('f32', [1, 'outDim']) },
-  constants: { WORKGROUP_SIZE: 64, EPILOGUE: 0 },
+  constants: { WORKGROUP_SIZE: 16, EPILOGUE: 0 },
   reference: gemvNormReference,
 });
 
@@ -48,7 +48,7 @@ export const gemvPanelsNormGate = defineKernel({
   ...norm,
   name: 'gemvPanelsNormGate',
   bindings: { ...normInputs, out: write('f32', [1, ({ outDim }) => outDim / 2]) },
-  constants: { WORKGROUP_SIZE: 64, EPILOGUE: 2 },
+  constants: { WORKGROUP_SIZE: 16, EPILOGUE: 2 },
   reference: gemvNormGateReference,
   tolerance: gateTolerance,
 });
@@ -69,7 +69,7 @@ export const gemvPanelsAddScale = defineKernel({
     scaled: write('f32', [1, 'outDim']),
     squares: write('f32', [({ outDim }) => Math.ceil(outDim / 8)]),
   },
-  constants: { WORKGROUP_SIZE: 64 },
+  constants: { WORKGROUP_SIZE: 16 },
   reference: gemvAddScaleReference,
   cases,
 });
@@ -85,7 +85,7 @@ export const scaleForNorm = defineKernel({
     scaled: write('f32', [1, 'dim']),
     squares: write('f32', [({ dim }) => Math.ceil(dim / 8)]),
   },
-  constants: { WORKGROUP_SIZE: 64 },
+  constants: { WORKGROUP_SIZE: 16 },
   dispatch: ({ dim }, { WORKGROUP_SIZE }) => [Math.ceil(dim / 8 / WORKGROUP_SIZE)],
   reference: scaleForNormReference,
   cases: [

@@ -8,7 +8,7 @@
 //
 // One thread per panel (shared/gemvPanel.wgsl). What becomes of the sums: shared/storePanel.wgsl.
 
-override WORKGROUP_SIZE: u32 = 64u;
+override WORKGROUP_SIZE: u32 = 16u;
 override WEIGHT_DTYPE: u32 = 0u;  // set by the host from the tensors: 0 f32, 1 bf16, 2 f16
 override BIAS_DTYPE: u32 = 0u;
 override EPILOGUE: u32 = 0u;  // see shared/storePanel.wgsl

@@ -5,7 +5,7 @@
 //
 // One thread per eight values.
 
-override WORKGROUP_SIZE: u32 = 64u;
+override WORKGROUP_SIZE: u32 = 16u;
 override GAIN_DTYPE: u32 = 0u;  // set by the host from the tensor: 0 f32, 1 bf16, 2 f16
 
 @group(0) @binding(0) var<storage, read> hidden: array<f32>;          // [1, dim]

@@ -2,6 +2,7 @@
 import type { Gpu } from '../gpu/device.ts';
 import type { Layout } from '../gpu/tensor.ts';
 import { type KernelSet, kernels as standardKernels } from '../kernels/index.ts';
+import { type Tuning, tunedKernels } from './tunedKernels.ts';
 
 /**
  * 'fast': weights in panels, and kernels that do several steps in one. 'plain': each step a kernel of its own, as docs/MODEL.md
@@ -14,6 +15,8 @@ export interface KernelOptions {
   readonly kernelSet?: KernelSetName;
   /** Kernels in place of the standard ones of the same name. Where a fast kernel would do their work, it is not used. */
   readonly kernels?: Partial<KernelSet>;
+  /** What `tune` chose for the adapter: other constants of the fast kernels, by shape. Default: none. */
+  readonly tuning?: Tuning | null;
 }
 
 /** The kernels of one model, and which of the fast ones are used. */
@@ -50,7 +53,7 @@ const REPLACES = {
 /** @returns the kernels, and a line for each fast one that gives way to a kernel of the caller's */
 export function chooseKernels(
   gpu: Gpu,
-  { kernelSet = 'fast', kernels: own = {} }: KernelOptions,
+  { kernelSet = 'fast', kernels: own = {}, tuning }: KernelOptions,
 ): { kernels: ModelKernels; notes: readonly string[] } {
   const notes: string[] = [];
   const isUsed = (fast: keyof typeof REPLACES, ...needs: readonly boolean[]) => {
@@ -73,7 +76,9 @@ export function chooseKernels(
     twoPassAttention: isUsed('attention in two kernels'),
     twoPassVision: isUsed('vision attention in two kernels'),
   } as const;
-  return { kernels: { ...standardKernels, ...gpuKernels(gpu), ...own, ...choice }, notes };
+  const defaults = { ...standardKernels, ...gpuKernels(gpu) };
+  const tuned = kernelSet === 'fast' && tuning ? tunedKernels(defaults, tuning) : {};
+  return { kernels: { ...defaults, ...tuned, ...own, ...choice }, notes };
 }
 
 /**
@@ -88,7 +93,15 @@ function gpuKernels({ device, info, isSoftware }: Gpu): Partial<KernelSet> {
     matmulPanelsGate: standardKernels.matmulPanelsTiledGate,
   };
   const { subgroupMinSize, subgroupMaxSize } = info;
-  if (!device.features.has('subgroups') || subgroupMinSize !== subgroupMaxSize) return tiled;
+  if (!device.features.has('subgroups') || subgroupMinSize !== subgroupMaxSize) {
+    const constants = { WORKGROUP_SIZE: 64 }; // whole subgroups, whatever their size
+    return {
+      ...tiled,
+      gemvPanels: standardKernels.gemvPanels.variant({ constants }),
+      gemvPanelsAdd: standardKernels.gemvPanelsAdd.variant({ constants }),
+      gemvPanelsGate: standardKernels.gemvPanelsGate.variant({ constants }),
+    };
+  }
   return {
     ...tiled,
     gemvPanels: standardKernels.gemvPanelsSubgroup,

@@ -22,10 +22,13 @@ import { chooseKernels, type KernelOptions } from './kernelChoice.ts';
 import type { ModelParts } from './modelParts.ts';
 import type { Positions } from './positions.ts';
 import { Sequence } from './sequence.ts';
+import type { Tuning } from './tunedKernels.ts';
 import type { LoadProgress } from './weightLoader.ts';
 import { loadWeights } from './weights.ts';
 
-export interface LoadOptions extends KernelOptions {
+export interface LoadOptions extends Omit<KernelOptions, 'tuning'> {
+  /** What `tune` chose for the adapter, or a function that finds it: `readTuning` of `m2-reasoning/node`. Default: none. */
+  readonly tuning?: Tuning | null | ((gpu: Gpu) => Promise<Tuning | null>);
   /** Default: a device of its own, which ends with the model. */
   readonly gpu?: Gpu;
   readonly onProgress?: (progress: LoadProgress) => void;
@@ -91,7 +94,8 @@ export class M2Reasoning {
     let gpu = options.gpu;
     try {
       gpu ??= await openGpu();
-      const { kernels, notes } = chooseKernels(gpu, options);
+      const tuning = typeof options.tuning === 'function' ? await options.tuning(gpu) : options.tuning;
+      const { kernels, notes } = chooseKernels(gpu, { ...options, tuning });
       const weights = await loadWeights(gpu, checkpoint, config, kernels, options.onProgress);
       const parts = { gpu, kernels, config, weights };
       const warnings = [...checkpoint.warnings, ...notes];
