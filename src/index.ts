@@ -48,6 +48,7 @@ export {
   type ProfileRow,
   profilePass,
 } from './gpu/profilePass.ts';
+export { type CallCost, passCosts } from './gpu/passCosts.ts';
 export { type RecordCall, type TimedCalls, timeCalls } from './gpu/timeCalls.ts';
 export { type TunedCall, tunedCalls } from './model/tunedCalls.ts';
 export type { Tuning, Variant } from './model/tunedKernels.ts';

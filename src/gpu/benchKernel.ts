@@ -82,15 +82,23 @@ export async function benchKernel<B extends Bindings, P extends ParamTypes>(
   return rows;
 }
 
-/** Bytes of all bindings of a call, each counted once; weights as stored in `weightDtype`. */
+/**
+ * Bytes of all bindings of a call, each counted once; weights as stored in `weightDtype`.
+ *
+ * @param inputs values that the declaration's `touches` may ask for; where they are not known, a binding counts whole
+ */
 export function contractBytes(
-  { name, bindings }: KernelDeclaration,
+  { name, bindings, touches }: KernelDeclaration,
   sizes: Symbols,
   weightDtype: WeightDtype,
+  inputs: Readonly<Record<string, ArrayLike<number>>> | null = null,
 ): number {
+  const shares = inputs ? touches?.(sizes, inputs) : undefined;
   return Object.entries(bindings).reduce((sum, [binding, { dtype: declared, shape }]) => {
     const dtype: Dtype = declared === 'weights' ? weightDtype : declared;
-    return sum + sizeBytes({ dtype, shape: evaluate(name, binding, shape, sizes) });
+    return (
+      sum + (shares?.[binding] ?? 1) * sizeBytes({ dtype, shape: evaluate(name, binding, shape, sizes) })
+    );
   }, 0);
 }
 
@@ -138,7 +146,7 @@ async function benchCase(
   }
   const hasWeights = Object.values(declaration.bindings).some(({ access }) => access === 'weights');
   const values = Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, input.values]));
-  const bytes = contractBytes(declaration, sizes, dtype);
+  const bytes = contractBytes(declaration, sizes, dtype, values);
   const baselineUs = contenders.length > 1 ? timed[right.indexOf(contenders[0])]?.usPerCall : undefined;
   return contenders.map((contender) => {
     const timing = timed[right.indexOf(contender)];

@@ -94,6 +94,11 @@ export interface KernelDeclaration<B extends Bindings = Bindings, P extends Para
   readonly tolerance: Tolerance;
   /** Floating-point operations of one call, a product and a sum as two, for `benchKernel`; `inputs` by binding, as stored. */
   readonly flops?: (sizes: Symbols, inputs: Readonly<Record<string, ArrayLike<number>>>) => number;
+  /** Shares of the bindings that a call touches only a part of, e.g. a table's looked-up rows: so that bytes are not overstated. */
+  readonly touches?: (
+    sizes: Symbols,
+    inputs: Readonly<Record<string, ArrayLike<number>>>,
+  ) => Readonly<Record<string, number>>;
 }
 
 /** For kernels whose text has room for a fixed size. @throws KernelError KERNEL_LIMIT */

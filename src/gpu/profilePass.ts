@@ -1,14 +1,10 @@
 /** Where the time of a pass goes: every dispatch between two timestamps of the GPU, summed by kernel. */
 import { GpuError } from '../errors.ts';
-import { contractBytes } from './benchKernel.ts';
 import type { Gpu } from './device.ts';
-import { dtypeOverride } from './dispatch.ts';
-import { type Call, encodeSteps, type PreparedDispatch, type PreparedStep } from './encode.ts';
-import { type Pass, WEIGHT_DTYPE_CODES } from './pass.ts';
-import { evaluate } from './shapes.ts';
+import { encodeSteps, type PreparedDispatch, type PreparedStep } from './encode.ts';
+import type { Pass } from './pass.ts';
+import { passCosts } from './passCosts.ts';
 import { sleepThrough } from './sleepThrough.ts';
-import { readTensor } from './tensor.ts';
-import type { WeightDtype } from './weightFormats.ts';
 
 /** All calls of one kernel. */
 export interface ProfileRow {
@@ -19,7 +15,7 @@ export interface ProfileRow {
   readonly us: number;
   /** Of the time of all kernels; 0 where the clock saw none. */
   readonly share: number;
-  /** Bytes of all bindings, each counted once per call: a table or a cache counts whole, whatever was read of it. */
+  /** Bytes of all bindings, each counted once per call, as far as the call touches it. */
   readonly bytes: number;
   /** null: the declaration has no `flops`, or they follow from values that aren't integers. */
   readonly flops: number | null;
@@ -71,7 +67,8 @@ export async function profilePass(
     });
   }
   const steps = (await pass.prepared()).filter((step) => step.kind === 'dispatch' || step.runs === undefined);
-  const totals = await contractTotals(gpu, steps.filter(isDispatch));
+  const totals = new Map<string, Total>();
+  for (const cost of await passCosts(pass)) addTotal(totals, { ...cost, dispatches: 1, us: 0 });
   const groups = Array.from({ length: Math.ceil(steps.length / GROUP_STEPS) }, (_, i) =>
     steps.slice(i * GROUP_STEPS, (i + 1) * GROUP_STEPS),
   );
@@ -143,65 +140,6 @@ function profileOf(
 
 function isDispatch(step: PreparedStep): step is PreparedDispatch {
   return step.kind === 'dispatch';
-}
-
-/** What the contracts say of one run, by kernel; no time yet. */
-async function contractTotals(gpu: Gpu, steps: readonly PreparedDispatch[]): Promise<Map<string, Total>> {
-  const totals = new Map<string, Total>();
-  const known = new Map<GPUBuffer, ArrayLike<number>>();
-  for (const { call } of steps) {
-    const { name, flops } = call.declaration;
-    const part = partOfCall(call);
-    const counted = flops ? flops(call.sizes, await integerInputs(gpu, call, known)) * part : Number.NaN;
-    addTotal(totals, {
-      kernel: name,
-      dispatches: 1,
-      us: 0,
-      bytes: callBytes(call) * part,
-      flops: Number.isFinite(counted) ? counted : null,
-    });
-  }
-  return totals;
-}
-
-/** A piece of weights has as much of its call's bytes and operations as of its rows. */
-function partOfCall({ declaration: { name, bindings }, sizes }: Call): number {
-  let part = 1;
-  for (const [binding, { access, shape }] of Object.entries(bindings)) {
-    if (access === 'weights') part *= sizes[`${binding}Rows`] / evaluate(name, binding, shape, sizes)[0];
-  }
-  return part;
-}
-
-const WEIGHT_DTYPES = Object.keys(WEIGHT_DTYPE_CODES) as WeightDtype[];
-
-/** Of the whole call; each binding's weights as they are stored. */
-function callBytes({ declaration, constants, sizes }: Call): number {
-  return Object.entries(declaration.bindings).reduce((sum, [binding, declared]) => {
-    const dtype = WEIGHT_DTYPES[constants[dtypeOverride(binding)] ?? 0];
-    return sum + contractBytes({ ...declaration, bindings: { [binding]: declared } }, sizes, dtype);
-  }, 0);
-}
-
-/** The inputs that a declaration's `flops` may ask for, such as segments and a start; of all others nothing. */
-async function integerInputs(
-  gpu: Gpu,
-  { declaration: { name, bindings }, buffers, sizes }: Call,
-  known: Map<GPUBuffer, ArrayLike<number>>,
-): Promise<Record<string, ArrayLike<number>>> {
-  const inputs: Record<string, ArrayLike<number>> = {};
-  for (const [index, [binding, { access, dtype, shape: dims }]] of Object.entries(bindings).entries()) {
-    inputs[binding] = [];
-    if (access !== 'read' || dtype === 'f32' || dtype === 'weights') continue;
-    const buffer = buffers[index];
-    const shape = evaluate(name, binding, dims, sizes);
-    const pieces = [{ buffer, firstRow: 0, rows: shape[0] }];
-    const values =
-      known.get(buffer) ?? (await readTensor(gpu, { name: binding, dtype, shape, layout: 'rows', pieces }));
-    known.set(buffer, values);
-    inputs[binding] = values;
-  }
-  return inputs;
 }
 
 /** Times the dispatches of a group, one group after the other. */

@@ -39,6 +39,10 @@ export const attentionScores = defineKernel({
   },
   reference: attentionScoresReference,
   flops: attentionHalfFlops,
+  touches: ({ tokens, context }, { start }) => {
+    const keys = (start[0] + tokens) / context;
+    return { kCache: keys, scores: keys };
+  },
   cases: [
     ...attentionCases(),
     attentionCase('smallest head', { tokens: 2, heads: 3, kvHeads: 1, headDim: 4, context: 5 }, 1),

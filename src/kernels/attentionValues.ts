@@ -45,6 +45,10 @@ export const attentionValues = defineKernel({
   },
   reference: attentionValuesReference,
   flops: attentionHalfFlops,
+  touches: ({ tokens, context }, { start }) => {
+    const keys = (start[0] + tokens) / context;
+    return { vCache: keys, scores: keys };
+  },
   cases: [
     ...attentionCases(),
     {

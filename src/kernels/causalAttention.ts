@@ -29,6 +29,10 @@ export const causalAttention = defineKernel({
     return [Math.ceil((heads * tokens) / WORKGROUP_SIZE)];
   },
   reference: causalAttentionReference,
+  touches: ({ tokens, context }, { start }) => {
+    const keys = (start[0] + tokens) / context;
+    return { kCache: keys, vCache: keys };
+  },
   flops: ({ tokens, qkvDim, kvHeads, headDim }, { start }) => {
     const keys = tokens * start[0] + (tokens * (tokens + 1)) / 2; // of all queries of one head
     return 4 * (qkvDim - 2 * kvHeads * headDim) * keys;

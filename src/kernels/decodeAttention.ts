@@ -28,6 +28,10 @@ export const decodeAttention = defineKernel({
     return [qkvDim / headDim - 2 * kvHeads];
   },
   reference: causalAttentionReference,
+  touches: ({ context }, { start }) => {
+    const keys = (start[0] + 1) / context;
+    return { kCache: keys, vCache: keys };
+  },
   flops: ({ qkvDim, kvHeads, headDim }, { start }) => 4 * (qkvDim - 2 * kvHeads * headDim) * (start[0] + 1),
   cases: [
     attentionCase('first token', { heads: 2, kvHeads: 1, headDim: 10, context: 4 }, 0),

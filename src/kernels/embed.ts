@@ -21,6 +21,7 @@ export const embed = defineKernel({
   constants: { WORKGROUP_SIZE: 64 },
   dispatch: ({ tokens, dim }, { WORKGROUP_SIZE }) => [Math.ceil((tokens * dim) / WORKGROUP_SIZE)],
   reference: embedReference,
+  touches: ({ tokens, vocab }) => ({ table: Math.min(1, tokens / vocab) }),
   cases: [
     {
       name: 'odd sizes, an id past the vocabulary',

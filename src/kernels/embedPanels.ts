@@ -16,6 +16,7 @@ export const embedPanels = defineKernel({
   constants: { WORKGROUP_SIZE: 64 },
   dispatch: ({ tokens, dim }, { WORKGROUP_SIZE }) => [Math.ceil((tokens * dim) / WORKGROUP_SIZE)],
   reference: embedReference,
+  touches: ({ tokens, vocab }) => ({ table: Math.min(1, (8 * tokens) / vocab) }), // whole panels
   cases: [
     embedCase('odd sizes, an id past the vocabulary', { vocab: 13, dim: 5 }, [12, 0, 3, 7, 9, 99]),
     embedCase('ids in many panels', { vocab: 67, dim: 40 }, [66, 0, 24, 31, 40]),

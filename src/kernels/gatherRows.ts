@@ -21,6 +21,7 @@ export const gatherRows = defineKernel({
   constants: { WORKGROUP_SIZE: 64 },
   dispatch: ({ outRows, dim }, { WORKGROUP_SIZE }) => [Math.ceil((outRows * dim) / WORKGROUP_SIZE)],
   reference: gatherRowsReference,
+  touches: ({ rows, outRows }) => ({ x: Math.min(1, outRows / rows) }),
   cases: [
     gatherCase('a permutation, odd width', [3, 0, 4, 1, 2], 5, 71),
     gatherCase('one row out of many', [8], 9, 40),

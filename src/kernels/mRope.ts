@@ -29,6 +29,12 @@ export const mRope = defineKernel({
     Math.ceil((tokens * rotatedHeads * halfDim) / WORKGROUP_SIZE),
   ],
   reference: mRopeReference,
+  touches: ({ tokens, qkvDim, rotatedHeads, halfDim, context, positions }) => ({
+    qkv: (rotatedHeads * 2 * halfDim) / qkvDim,
+    positionIds: tokens / context,
+    cosTable: Math.min(1, tokens / positions),
+    sinTable: Math.min(1, tokens / positions),
+  }),
   cases: [
     mRopeCase('m2-tiny heads', { tokens: 5, heads: 8, halfDim: 16, context: 9, start: 2 }, [4, 6, 6]),
     mRopeCase('the 7B heads', { tokens: 2, heads: 32, halfDim: 64, context: 4, start: 0 }, [16, 24, 24]),

@@ -27,6 +27,13 @@ export const rotateAndCache = defineKernel({
   constants: { WORKGROUP_SIZE: 64 },
   dispatch: ({ tokens, qkvDim }, { WORKGROUP_SIZE }) => [Math.ceil((tokens * qkvDim) / 2 / WORKGROUP_SIZE)],
   reference: rotateAndCacheReference,
+  touches: ({ tokens, context, positions }) => ({
+    positionIds: tokens / context,
+    cosTable: Math.min(1, tokens / positions),
+    sinTable: Math.min(1, tokens / positions),
+    kCache: tokens / context,
+    vCache: tokens / context,
+  }),
   cases: [
     rotateCase(
       'm2-tiny heads',

@@ -21,6 +21,7 @@ export const scatterRows = defineKernel({
   constants: { WORKGROUP_SIZE: 64 },
   dispatch: ({ rows, dim }, { WORKGROUP_SIZE }) => [Math.ceil((rows * dim) / WORKGROUP_SIZE)],
   reference: scatterRowsReference,
+  touches: ({ rows, tokens }) => ({ hidden: Math.min(1, rows / tokens) }),
   cases: [
     scatterCase('odd sizes', [6, 1, 2], 7, 71),
     scatterCase('one row', [0], 1, 64),

@@ -24,6 +24,7 @@ export const writeKv = defineKernel({
     Math.ceil((tokens * kvHeads * headDim) / WORKGROUP_SIZE),
   ],
   reference: writeKvReference,
+  touches: ({ tokens, context }) => ({ kCache: tokens / context, vCache: tokens / context }),
   cases: [
     writeKvCase('prefill', { tokens: 5, heads: 3, kvHeads: 1, headDim: 10, context: 7 }, 0),
     writeKvCase('one token, last place', { tokens: 1, heads: 4, kvHeads: 2, headDim: 16, context: 9 }, 8),

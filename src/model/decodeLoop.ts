@@ -66,7 +66,7 @@ export async function* decodedTokens(
 const WAIT_MS = 10; // a wait costs 0.1 ms: a percent of this. Longer would only compute more past the end of an answer
 
 /** How many steps go into one wait: a wait costs time, but the tokens of all its steps come at once. */
-class Pace {
+export class Pace {
   steps: number;
   readonly #isFixed: boolean;
 

@@ -16,6 +16,7 @@ import { type ModelFiles, readAll } from './byteSource.ts';
 import { Chat, type ChatOptions } from './chat.ts';
 import { Checkpoint } from './checkpoint.ts';
 import { assertProcessorFits, type ModelConfig, readModelConfig } from './config.ts';
+import { Pace } from './decodeLoop.ts';
 import { type GenerateOptions, type GeneratingModel, type GenerationResult, generate } from './generate.ts';
 import { GenerationStream } from './generationStream.ts';
 import { chooseKernels, type KernelOptions } from './kernelChoice.ts';
@@ -46,7 +47,7 @@ export interface ForwardOptions {
   readonly videoRope?: 'sections' | 'swapped';
   /** Tokens of the prompt per submit; see `SequenceOptions`. */
   readonly prefillChunk?: number;
-  /** Called with each token as it is chosen. */
+  /** Called with each token; several come at once, as with `generate`. */
   readonly onToken?: (token: number) => void;
   /** Gets every stage's tensor; names are those of the goldens (docs/MODEL.md, section 8). */
   readonly tap?: TapListener;
@@ -158,13 +159,18 @@ export class M2Reasoning {
     const { steps = 1, onToken, ...sequenceOptions } = options;
     const context = inputIds.length + steps;
     const sequence = new Sequence(this.#parts, { context, positions, ...sequenceOptions });
+    const pace = new Pace(options.tap ? 1 : null);
     const tokens: number[] = [];
     try {
-      while (tokens.length < steps) {
-        const { id } =
-          tokens.length === 0 ? await sequence.prefill(inputIds, images) : (await sequence.decode())[0];
-        tokens.push(id);
-        onToken?.(id);
+      let chosen = [await sequence.prefill(inputIds, images)];
+      for (;;) {
+        for (const { id } of chosen) {
+          tokens.push(id);
+          onToken?.(id);
+        }
+        if (tokens.length === steps) break;
+        const count = Math.min(pace.steps, steps - tokens.length);
+        chosen = await pace.timed(count, sequence.decode(count));
       }
       await sequence.showDecode();
       return tokens;

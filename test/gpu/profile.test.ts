@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { type Gpu, openGpu } from '../../src/gpu/device.ts';
 import { Pass } from '../../src/gpu/pass.ts';
+import { passCosts } from '../../src/gpu/passCosts.ts';
 import { joinProfiles, type Profile, profilePass } from '../../src/gpu/profilePass.ts';
 import { freeTensors, readTensor, upload } from '../../src/gpu/tensor.ts';
 import { packWeights } from '../../src/gpu/weightFormats.ts';
@@ -54,6 +55,34 @@ async function withLinearPass(onGpu: Gpu, rows: number, use: (pass: Pass) => Pro
 
 const MATMUL_BYTES = 5 * 6 * 4 + 7 * 6 * 2 + 7 * 2 + 5 * 7 * 4; // x, weight, bias, out
 const MATMUL_FLOPS = 2 * 5 * 6 * 7;
+
+describe('passCosts', () => {
+  it('counts of a table the rows that are looked up, and of a cache the keys that are there', async () => {
+    const zeros = (shape: readonly number[]) => {
+      const length = shape.reduce((product, size) => product * size, 1);
+      return upload(gpu, new Float32Array(length), shape, 'zeros');
+    };
+    const ids = upload(gpu, Uint32Array.of(3, 1), [2], 'ids');
+    const table = zeros([100, 6]);
+    const qkv = zeros([1, 16]); // two query heads, one key head of 4
+    const [kCache, vCache] = [zeros([1, 50, 4]), zeros([1, 50, 4])];
+    const start = upload(gpu, Uint32Array.of(9), [1], 'start');
+    const pass = new Pass(gpu, 'costs');
+    kernels.embed(pass, { ids, table });
+    kernels.decodeAttention(pass, { qkv, kCache, vCache, start });
+    const [embed, attention] = await passCosts(pass);
+    expect(embed).toEqual({ kernel: 'embed', bytesRead: 8 + 48, bytes: 8 + 48 + 48, flops: null });
+    const attentionRead = 64 + 2 * 10 * 16 + 4; // qkv, ten keys and values, start
+    expect(attention).toEqual({
+      kernel: 'decodeAttention',
+      bytesRead: attentionRead,
+      bytes: attentionRead + 32,
+      flops: 4 * 8 * 10,
+    });
+    await pass.destroy();
+    await freeTensors(gpu, [ids, table, qkv, kCache, vCache, start]);
+  });
+});
 
 describe('profilePass', () => {
   it('sums dispatches, bytes and operations by kernel', async () => {
