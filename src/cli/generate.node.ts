@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { ImageError } from '../errors.ts';
 import type { GenerateProgress, GenerationResult } from '../model/generate.ts';
 import type { M2Reasoning } from '../model/m2Reasoning.ts';
+import { checkMessages } from '../processor/checkMessages.ts';
 import { type ImageSource, loadImage } from '../processor/imageSource.ts';
-import { checkMessages, type Message } from '../processor/messages.ts';
+import type { Message } from '../processor/messages.ts';
 import { describeCut, describeSpeed, loadModel, printAsItComes, showPrefill } from './answering.node.ts';
 import { BUNDLED_MODEL, firstExample } from './bundledModel.node.ts';
 import {

@@ -1,7 +1,8 @@
 /** A conversation over several turns: what the cache holds of it is not computed again. docs/MODEL.md, section 7. */
 import { GenerationError, InputError } from '../errors.ts';
 import { copyRanges } from '../gpu/tensor.ts';
-import { checkMessages, type Message, type Part } from '../processor/messages.ts';
+import { checkMessages } from '../processor/checkMessages.ts';
+import type { Message, Part } from '../processor/messages.ts';
 import { contentKey, FeatureCache } from './featureCache.ts';
 import {
   answerPrompt,

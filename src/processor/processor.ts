@@ -1,10 +1,11 @@
 /** From messages to what the model takes: token ids and patches. */
 import { renderPrompt } from './chat.ts';
 import { renderChatTemplate } from './chatTemplate.ts';
+import { checkMessages } from './checkMessages.ts';
 import { checkImagePatches, expandImages } from './expandImages.ts';
 import { preprocessFrames } from './frames.ts';
 import { loadImage } from './imageSource.ts';
-import { checkMessages, imagesOf, type Message } from './messages.ts';
+import { imagesOf, type Message } from './messages.ts';
 import { type ImageProcessorConfig, type PreprocessedImage, preprocessImage } from './patches.ts';
 import type { Tokenizer } from './tokenizer.ts';
 

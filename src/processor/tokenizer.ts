@@ -6,7 +6,7 @@
  */
 import { Tokenizer as BpeTokenizer } from '@huggingface/tokenizers';
 import { TokenizerError } from '../errors.ts';
-import { checkRuns } from './messages.ts';
+import { checkRuns } from './checkMessages.ts';
 import {
   type AddedToken,
   byteOfLetter,

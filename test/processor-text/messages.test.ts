@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { InputError } from '../../src/errors.ts';
-import { checkMessages, imagesOf } from '../../src/processor/messages.ts';
+import { checkMessages } from '../../src/processor/checkMessages.ts';
+import { imagesOf } from '../../src/processor/messages.ts';
 import { thrownBy } from './helpers.ts';
 
 const text = { type: 'text', text: 'x' };

@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { checkMessages } from '../../src/processor/checkMessages.ts';
 import { applyOrientation, exifOrientation, type Orientation } from '../../src/processor/exif.ts';
 import { decodeImage } from '../../src/processor/image.ts';
 import { DEFAULT_IMAGE_PROCESSOR } from '../../src/processor/imageProcessorConfig.ts';
 import { loadImage } from '../../src/processor/imageSource.ts';
-import { checkMessages, type ImagePart, imagesOf } from '../../src/processor/messages.ts';
+import { type ImagePart, imagesOf } from '../../src/processor/messages.ts';
 import { Processor } from '../../src/processor/processor.ts';
 import type { RgbImage } from '../../src/processor/rgbImage.ts';
 import { goldenTokenizer, thrownBy } from '../processor-text/helpers.ts';
