@@ -8,7 +8,9 @@ import {
 } from './softwareAdapter.node.ts';
 
 // The one piece of module state: Node crashes when the object that create() returned is collected while a device lives.
-const liveInstances = new Set<GPU>();
+const held = new Set<{ instance: GPU; adapter: GPUAdapter | null }>();
+// Dawn rounds timestamps as a browser must, to 65 µs on software adapters: a dispatch is shorter.
+const DAWN_OPTIONS = ['disable-dawn-features=timestamp_quantization'];
 
 /** What `openGpu` needs of its surroundings; a page has its own. */
 export interface GpuPlatform {
@@ -28,16 +30,17 @@ export async function openDawn(options: GPURequestAdapterOptions): Promise<GpuPl
   if (driverChosen()) loadVulkanBesideDriver();
   else if (!systemHasVulkan()) await useSwiftShader();
 
-  let instance = create([]);
+  let instance = create(DAWN_OPTIONS);
   let adapter = await instance.requestAdapter(options);
   if (adapter === null && !driverChosen() && (await useSwiftShader())) {
-    instance = create([]); // a fresh instance looks for drivers again
+    instance = create(DAWN_OPTIONS); // a fresh instance looks for drivers again
     adapter = await instance.requestAdapter(options);
   }
-  liveInstances.add(instance);
+  const live = { instance, adapter };
+  held.add(live);
   return {
     adapter,
     readText: (url) => readFile(url, 'utf8'),
-    release: () => liveInstances.delete(instance),
+    release: () => held.delete(live),
   };
 }

@@ -94,7 +94,8 @@ export async function profilePass(
     clock.destroy();
   }
   for (const total of totals.values()) total.us /= runs;
-  const wallUs = await timeWithoutStamps(gpu, groups, runs, signal);
+  const us = [...totals.values()].reduce((sum, total) => sum + total.us, 0);
+  const wallUs = await timeWithoutStamps(gpu, groups, runs, us / 1000, signal);
   return profileOf([...totals.values()], { wallUs, repetitions: runs, resolutionUs: clock.stepNs / 1000 });
 }
 
@@ -171,14 +172,15 @@ class GroupClock {
     this.#gpu.submit([commands, encoder.finish()]);
     await sleepThrough(this.#expectedMs.get(group) ?? 0);
     await this.#gpu.wait(this.#staging.mapAsync(0x01)); // GPUMapMode.READ
-    this.#expectedMs.set(group, performance.now() - startedAt);
+    const elapsedMs = performance.now() - startedAt;
+    this.#expectedMs.set(group, elapsedMs);
     const stamps = new BigUint64Array(this.#staging.getMappedRange().slice(0, queries * 8));
     this.#staging.unmap();
     for (const stamp of stamps) this.stepNs = commonDivisor(this.stepNs, Number(stamp - stamps[0]));
-    // A clock may step back.
-    return Array.from({ length: queries / 2 }, (_, i) =>
-      Math.max(0, Number(stamps[2 * i + 1] - stamps[2 * i])),
-    );
+    return Array.from({ length: queries / 2 }, (_, i) => {
+      const ns = Number(stamps[2 * i + 1] - stamps[2 * i]);
+      return ns > 0 && ns < elapsedMs * 1e6 ? ns : 0; // a clock may step back, or leap
+    });
   }
 
   destroy(): void {
@@ -195,10 +197,11 @@ async function timeWithoutStamps(
   gpu: Gpu,
   groups: readonly (readonly PreparedStep[])[],
   repetitions: number,
+  stampedMs: number,
   signal: AbortSignal | undefined,
 ): Promise<number> {
   let totalMs = 0;
-  let fastestMs = Number.POSITIVE_INFINITY; // of one run
+  let fastestMs = stampedMs; // of one run
   for (let run = 0; run < repetitions; run += RUNS_PER_WAIT) {
     signal?.throwIfAborted();
     const runs = Math.min(RUNS_PER_WAIT, repetitions - run);
@@ -206,7 +209,7 @@ async function timeWithoutStamps(
     for (let i = 0; i < runs; i++) {
       for (const group of groups) gpu.submit([encodeSteps(gpu, 'profile', group)]);
     }
-    if (run > 0) await sleepThrough(runs * fastestMs);
+    await sleepThrough(runs * fastestMs);
     await gpu.idle();
     const elapsedMs = performance.now() - startedAt;
     totalMs += elapsedMs;

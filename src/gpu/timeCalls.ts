@@ -121,7 +121,8 @@ async function timeRound(gpu: HeldGpu, { pass, expectedMs }: CallList): Promise<
   await gpu.idle();
   const wallMs = performance.now() - startedAt;
   const gpuMs = (await stamps?.read()) ?? 0;
-  return gpuMs >= TIMESTAMP_MS ? { ms: gpuMs, byGpu: true } : { ms: wallMs, byGpu: false };
+  const isPlausible = gpuMs >= TIMESTAMP_MS && gpuMs <= wallMs; // a clock may leap
+  return isPlausible ? { ms: gpuMs, byGpu: true } : { ms: wallMs, byGpu: false };
 }
 
 /** Two timestamps, written by empty compute passes before and behind the command buffers that stand between them. */

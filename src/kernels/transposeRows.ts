@@ -14,7 +14,7 @@ export const transposeRows = defineKernel({
   },
   constants: { WORKGROUP_SIZE: 64 },
   dispatch: ({ rows, inDim }, { WORKGROUP_SIZE, ROW_STEP }) => [
-    Math.ceil((inDim * Math.ceil(rows / ROW_STEP) * ROW_STEP) / WORKGROUP_SIZE),
+    Math.ceil((Math.ceil(inDim / 4) * Math.ceil(rows / ROW_STEP) * (ROW_STEP / 4)) / WORKGROUP_SIZE),
   ],
   reference: transposeRowsReference,
   cases: [

@@ -76,17 +76,25 @@ export function chooseKernels(
     twoPassAttention: isUsed('attention in two kernels'),
     twoPassVision: isUsed('vision attention in two kernels'),
   } as const;
-  const defaults = { ...standardKernels, ...gpuKernels(gpu) };
+  const defaults = kernelSet === 'fast' ? { ...standardKernels, ...adapterKernels(gpu) } : standardKernels;
   const tuned = kernelSet === 'fast' && tuning ? tunedKernels(defaults, tuning) : {};
   return { kernels: { ...defaults, ...tuned, ...own, ...choice }, notes };
 }
+
+/** A software adapter runs the threads of a workgroup in turn, from barrier to barrier: fewer of them are faster. */
+const fewThreads = { constants: { WORKGROUP_SIZE: 8 } };
+const softwareKernels = {
+  argmax: standardKernels.argmax.variant(fewThreads),
+  l2Normalize: standardKernels.l2Normalize.variant(fewThreads),
+  rmsNorm: standardKernels.rmsNorm.variant(fewThreads),
+};
 
 /**
  * A GPU reads memory in wide strips: neighbouring threads share them, by way of subgroups or workgroup memory. A software adapter
  * reads for each thread alone.
  */
-function gpuKernels({ device, info, isSoftware }: Gpu): Partial<KernelSet> {
-  if (isSoftware) return {};
+function adapterKernels({ device, info, isSoftware }: Gpu): Partial<KernelSet> {
+  if (isSoftware) return softwareKernels;
   const tiled = {
     matmulPanels: standardKernels.matmulPanelsTiled,
     matmulPanelsAdd: standardKernels.matmulPanelsTiledAdd,
