@@ -56,8 +56,8 @@ describe(`kernel sets, on ${gpu.description}`, () => {
       const { tokens, warnings } = await tokensWith({ kernels: { [name]: mine } });
       expect(tokens).toEqual(where.output_ids.slice(0, 4));
       expect(calls).toBeGreaterThan(0);
-      expect(warnings).toEqual([expect.stringContaining(`${name} is your own`)].slice(0, warnings.length));
       expect(warnings.length).toBeGreaterThan(0);
+      expect(warnings).toEqual(warnings.map(() => expect.stringContaining(`${name} is your own`)));
     },
   );
 });

@@ -81,6 +81,11 @@ export class Pass {
     return kept;
   }
 
+  /** Whether somebody listens to taps: what is computed for them alone can be left out otherwise. */
+  get isTapped(): boolean {
+    return this.#listener !== undefined;
+  }
+
   /** Shows a tensor as it is at this point to the listener, if there is one; costs nothing otherwise. */
   tap(name: string, tensor: Tensor): void {
     if (this.#listener === undefined) return;

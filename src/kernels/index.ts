@@ -1,5 +1,6 @@
 import { add } from './add.ts';
 import { argmax } from './argmax.ts';
+import { attendToken, attendTokenSplits } from './attendToken.ts';
 import { attentionScores } from './attentionScores.ts';
 import { attentionValues } from './attentionValues.ts';
 import { banNgrams } from './banNgrams.ts';
@@ -18,6 +19,7 @@ import { logSoftmax } from './logSoftmax.ts';
 import { matmul } from './matmul.ts';
 import { matmulPanels, matmulPanelsAdd, matmulPanelsGate } from './matmulPanels.ts';
 import { matmulPanelsTiled, matmulPanelsTiledAdd, matmulPanelsTiledGate } from './matmulPanelsTiled.ts';
+import { mergeSplits } from './mergeSplits.ts';
 import { mRope } from './mRope.ts';
 import { penalizeLogits } from './penalizeLogits.ts';
 import { rmsNorm } from './rmsNorm.ts';
@@ -25,6 +27,7 @@ import { rotateAndCache } from './rotateAndCache.ts';
 import { sampleToken } from './sampleToken.ts';
 import { scatterRows } from './scatterRows.ts';
 import { siluGate } from './siluGate.ts';
+import { tokenAngles } from './tokenAngles.ts';
 import { tokenProbabilities } from './tokenProbabilities.ts';
 import { topK } from './topK.ts';
 import { transposeRows } from './transposeRows.ts';
@@ -61,6 +64,8 @@ export const kernels = {
   writeKv,
 
   // The fast ones, each in the place of some of those above: src/model/kernelChoice.ts.
+  attendToken,
+  attendTokenSplits,
   attentionScores,
   attentionValues,
   embedPanels,
@@ -79,8 +84,10 @@ export const kernels = {
   matmulPanelsTiled,
   matmulPanelsTiledAdd,
   matmulPanelsTiledGate,
+  mergeSplits,
   rotateAndCache,
   scaleForNorm,
+  tokenAngles,
   transposeRows,
   visionScores,
   visionValues,

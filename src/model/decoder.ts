@@ -5,17 +5,17 @@
  */
 import type { Pass } from '../gpu/pass.ts';
 import type { Tensor } from '../gpu/tensor.ts';
-import { causalAttention, rotateAndCache } from './attention.ts';
+import { attendToCache, beginAttention } from './attention.ts';
 import type { LlmConfig } from './config.ts';
 import type { ModelKernels } from './kernelChoice.ts';
 import type { KvCache } from './kvCache.ts';
-import { linear } from './linear.ts';
 import { addToResidual, beginResidual, normedGate, normedLinear, type Residual } from './residual.ts';
 import type { DecoderLayerWeights, DecoderWeights } from './weights.ts';
 
 /**
  * Runs all layers on `hidden` [tokens, hiddenSize] f32, in place. Keys and values go into the cache from `cache.start` on.
  *
+ * @returns `hidden`, and what the norm before the head needs of it
  * Follows: modeling_qwen2_5.py, Qwen2Model.forward
  */
 export function decoderLayers(
@@ -25,37 +25,41 @@ export function decoderLayers(
   config: LlmConfig,
   hidden: Tensor,
   cache: KvCache,
-): void {
+): Residual {
   const residual = beginResidual(pass, kernels, hidden, weights.layers[0].inputNorm);
+  const angles = beginAttention(pass, kernels, hidden.shape[0], config.numAttentionHeads, cache);
   for (const [index, layer] of weights.layers.entries()) {
     const nextNorm = weights.layers[index + 1]?.inputNorm ?? weights.norm;
-    pass.scope(() => decoderLayer(pass, kernels, layer, config, residual, nextNorm, cache, index));
+    pass.scope(() => decoderLayer(pass, kernels, layer, config, residual, nextNorm, cache, index, angles));
     pass.tap(`llm.layer${index}`, hidden);
   }
   pass.tap('cache.k0', cache.layers[0].k);
   pass.tap('cache.v0', cache.layers[0].v);
+  return residual;
 }
 
 /**
  * The logits of some of the tokens.
  *
- * @param hidden [tokens, hiddenSize] f32, after all layers
- * @param rows [n] u32: which tokens
+ * @param residual after all layers
+ * @param rows [n] u32: which tokens; null: the only one
  * @returns [n, vocabSize] f32
  * Follows: modeling_qwen2_5.py, Qwen2ForCausalLM.forward
  */
 export function tokenLogits(
   pass: Pass,
   kernels: ModelKernels,
-  weights: DecoderWeights,
-  config: LlmConfig,
-  hidden: Tensor,
-  rows: Tensor,
+  { norm: weight, lmHead }: DecoderWeights,
+  { rmsNormEps: eps }: LlmConfig,
+  residual: Residual,
+  rows: Tensor | null,
 ): Tensor {
-  const normed = kernels.rmsNorm(pass, { x: hidden, weight: weights.norm }, { eps: config.rmsNormEps }); // [tokens, hiddenSize]
-  pass.tap('llm.norm', normed);
-  const asked = kernels.gatherRows(pass, { x: normed, index: rows }); // [n, hiddenSize]
-  const logits = linear(pass, kernels, asked, weights.lmHead); // [n, vocabSize]
+  const { hidden } = residual; // [tokens, hiddenSize]
+  if (pass.isTapped) pass.tap('llm.norm', kernels.rmsNorm(pass, { x: hidden, weight }, { eps }));
+  const asked = rows
+    ? { hidden: kernels.gatherRows(pass, { x: hidden, index: rows }), folded: null }
+    : residual; // [n, hiddenSize]
+  const logits = normedLinear(pass, kernels, asked, { weight, eps }, lmHead); // [n, vocabSize]
   pass.tap('logits.steps', logits);
   return logits;
 }
@@ -65,18 +69,15 @@ function decoderLayer(
   pass: Pass,
   kernels: ModelKernels,
   layer: DecoderLayerWeights,
-  { numAttentionHeads, numKeyValueHeads, rmsNormEps: eps }: LlmConfig,
+  { rmsNormEps: eps }: LlmConfig,
   residual: Residual, // [tokens, hiddenSize]
   nextNorm: Tensor, // [hiddenSize]
-  { rotary, start, layers }: KvCache,
+  cache: KvCache,
   index: number,
+  angles: Tensor | null, // of beginAttention
 ): undefined {
-  const rotatedHeads = numAttentionHeads + numKeyValueHeads;
-
   const qkv = normedLinear(pass, kernels, residual, { weight: layer.inputNorm, eps }, layer.qkv); // [tokens, qkvDim]
-  rotateAndCache(pass, kernels, qkv, rotary, start, layers[index], rotatedHeads);
-  pass.tap(`llm.layer${index}.attn.qkv`, qkv);
-  const attended = causalAttention(pass, kernels, qkv, layers[index], start); // [tokens, heads · headDim]
+  const attended = attendToCache(pass, kernels, qkv, cache, index, angles); // [tokens, heads · headDim]
   pass.tap(`llm.layer${index}.attn.heads`, attended);
   addToResidual(pass, kernels, residual, attended, layer.oProj, layer.postAttentionNorm);
 

@@ -33,6 +33,10 @@ export interface ModelKernels extends KernelSet {
   readonly foldsNorm: boolean;
   /** `rotateAndCache` instead of `mRope` and `writeKv`. */
   readonly fusesCache: boolean;
+  /** Decoding rotates, writes the cache and attends in one kernel, or two where the keys are split. */
+  readonly fusesDecode: boolean;
+  /** Keys of a split; Infinity: one for all. */
+  readonly decodeSplitKeys: number;
   /** Scores and values in two kernels, in decoder and vision tower. */
   readonly twoPassAttention: boolean;
   readonly twoPassVision: boolean;
@@ -45,6 +49,14 @@ const REPLACES = {
   'silu in linear layers': ['siluGate'],
   'norms in linear layers': ['rmsNorm'],
   rotateAndCache: ['mRope', 'writeKv'],
+  attendToken: [
+    'mRope',
+    'writeKv',
+    'rotateAndCache',
+    'decodeAttention',
+    'attentionScores',
+    'attentionValues',
+  ],
   'attention in two kernels': ['causalAttention', 'decodeAttention'],
   'vision attention in two kernels': ['visionAttention'],
   'a tied table in panels': ['embed'],
@@ -73,6 +85,8 @@ export function chooseKernels(
     // The kernels that fold a norm take a thread per panel.
     foldsNorm: isUsed('norms in linear layers', fusesAdd, fusesGate, gpu.isSoftware),
     fusesCache: isUsed('rotateAndCache'),
+    fusesDecode: isUsed('attendToken'),
+    decodeSplitKeys: gpu.isSoftware ? Infinity : 128, // a workgroup for each split keeps a GPU busy
     twoPassAttention: isUsed('attention in two kernels'),
     twoPassVision: isUsed('vision attention in two kernels'),
   } as const;
@@ -96,6 +110,7 @@ const softwareKernels = {
 function adapterKernels({ device, info, isSoftware }: Gpu): Partial<KernelSet> {
   if (isSoftware) return softwareKernels;
   const tiled = {
+    attendToken: standardKernels.attendToken.variant({ constants: { WORKGROUP_SIZE: 64 } }),
     matmulPanels: standardKernels.matmulPanelsTiled,
     matmulPanelsAdd: standardKernels.matmulPanelsTiledAdd,
     matmulPanelsGate: standardKernels.matmulPanelsTiledGate,

@@ -38,7 +38,7 @@ export function normedLinear(
   { weight: gain, eps }: Norm,
   layer: Linear,
 ): Tensor {
-  if (folded)
+  if (folded && layer.weight.layout === 'panels')
     return kernels.gemvPanelsNorm(pass, { x: folded.scaled, squares: folded.squares, ...layer }, { eps });
   const normed = kernels.rmsNorm(pass, { x: hidden, weight: gain }, { eps }); // [tokens, hiddenSize]
   return linear(pass, kernels, normed, layer);

@@ -62,8 +62,6 @@ export class Sequence {
   readonly #ownsCache: boolean;
   readonly #hook: LogitsHook | null;
   readonly #verifier: DraftVerifier;
-  /** [1] u32: 0, the row that a decode step takes its logits from. */
-  readonly #onlyRow: Tensor;
   #decode: Pass | null = null;
   /** Of the token and of the chooser's reports. */
   #chosen: readonly ReadBack[] = [];
@@ -90,7 +88,6 @@ export class Sequence {
     this.#ownsCache = options.cache === undefined;
     this.cache = options.cache ?? new KvCache(model.gpu, model.config.llm, context, positions, videoRope);
     this.token = zeros(model.gpu, 'u32', [1], 'token');
-    this.#onlyRow = zeros(model.gpu, 'u32', [1], 'only row');
     this.#verifier = new DraftVerifier(model, this.cache);
     const { changeLogits } = options;
     this.#hook = changeLogits ? new LogitsHook(model, this.#chooser, this.token, changeLogits) : null;
@@ -194,7 +191,7 @@ export class Sequence {
     await this.#hook?.destroy();
     await this.#chooser.destroy();
     if (this.#ownsCache) await this.cache.destroy();
-    await freeTensors(this.#model.gpu, [this.token, this.#onlyRow]);
+    await freeTensors(this.#model.gpu, [this.token]);
   }
 
   /**
@@ -220,10 +217,10 @@ export class Sequence {
     const lastRow = upload(gpu, Uint32Array.of(tokens - 1), [1], 'last row');
     try {
       const hidden = kernels.gatherRows(pass, { x: embeds, index: rows }); // [tokens, hiddenSize]
-      decoderLayers(pass, kernels, weights.decoder, config.llm, hidden, this.cache);
+      const residual = decoderLayers(pass, kernels, weights.decoder, config.llm, hidden, this.cache);
       const isLast = end - reuse === embeds.shape[0];
       if (isLast) {
-        const logits = tokenLogits(pass, kernels, weights.decoder, config.llm, hidden, lastRow); // [1, vocabSize]
+        const logits = tokenLogits(pass, kernels, weights.decoder, config.llm, residual, lastRow); // [1, vocabSize]
         this.#recordChoice(pass, logits);
       }
       this.cache.setStart(start);
@@ -241,8 +238,8 @@ export class Sequence {
   recordStep(pass: Pass): void {
     const { kernels, weights, config } = this.#model;
     const hidden = embedTokens(pass, kernels, weights.decoder, this.token, []); // [1, hiddenSize]
-    decoderLayers(pass, kernels, weights.decoder, config.llm, hidden, this.cache);
-    const logits = tokenLogits(pass, kernels, weights.decoder, config.llm, hidden, this.#onlyRow); // [1, vocabSize]
+    const residual = decoderLayers(pass, kernels, weights.decoder, config.llm, hidden, this.cache);
+    const logits = tokenLogits(pass, kernels, weights.decoder, config.llm, residual, null); // [1, vocabSize]
     this.#recordChoice(pass, logits);
   }
 

@@ -19,6 +19,8 @@ interface Mutant {
   readonly weights?: 'f32' | 'f16' | 'split';
 }
 
+const NEW_KEY_BARRIER =
+  'storageBarrier();  // other threads read what this one has stored\n  workgroupBarrier();';
 const PIECE_COL = 'let col = params.weightFirstRow + pieceCol;';
 
 const MUTANTS: readonly Mutant[] = [
@@ -216,6 +218,29 @@ const MUTANTS: readonly Mutant[] = [
   mutant('matmulPanelsTiled', 'x past the last k', 'values, k < params.inDim)', 'values, true)'),
   mutant('matmulPanelsTiledAdd', 'the weights of the first step', 'COLUMN_WORDS * firstK + word', 'word'),
   mutant('matmulPanelsTiledGate', 'the first rows again', 'stageRows(group.y * ROW_VECS', 'stageRows(0u'),
+  mutant('attendToken', 'the own key is missing', 'min(newKey + 1u - firstKey', 'min(newKey - firstKey'),
+  mutant(
+    'attendToken',
+    'the own value is missing',
+    'params.kvHeads + kvHead) * dimVecs + i]',
+    'kvHead) * dimVecs + i]',
+  ),
+  mutant('attendToken', 'keys that have not turned', 'b * c + a * s', 'b'),
+  mutant('attendToken', 'the last key of a block', 'vec4u(keyCount - 1u)', 'vec4u(keyCount)'),
+  mutant('attendTokenSplits', 'no barrier after rotation', NEW_KEY_BARRIER, ''),
+  mutant(
+    'attendTokenSplits',
+    'the last split ends one key early',
+    'firstKey, params.splitKeys)',
+    'firstKey, params.splitKeys - 1u)',
+  ),
+  mutant('attendTokenSplits', 'a split too many', 'firstKey > newKey', 'firstKey > newKey + 8u'),
+  mutant('attendTokenSplits', 'no sum', 'largestScores(block) + log(weightSum)', 'largestScores(block)'),
+  mutant('attendTokenSplits', 'the largest score of one thread', 'other < WORKGROUP_SIZE', 'other < 1u'),
+  mutant('mergeSplits', 'no rescaling', 'exp(partials[row + dimVecs].x - largest)', '1.0'),
+  mutant('mergeSplits', 'the last split is left out', 'params.splitKeys + 1u', 'params.splitKeys'),
+  mutant('mergeSplits', 'sums too large for exp', '.x - largest)', '.x)'),
+  mutant('tokenAngles', 'one axis', 'axis[i] * params.context', '0u * params.context'),
 ];
 
 const LARGEST_CASE_BYTES = 100_000; // larger cases take most of the time, and find nothing more
