@@ -3,6 +3,7 @@
 //   npm run bench                                    m2-tiny, with a picture
 //   npm run bench -- --shape 0.5b --layers 4         random weights of Qwen2.5-0.5B's shape, four of its 24 layers
 //   npm run bench -- --kernel-set fast               one set alone; --json FILE stores the figures
+//   npm run bench -- --precision fast                the fast set with the decoder in 8-bit integers
 //
 // Prints the median of --runs runs after one warm-up, and the ratio of the two sets run by run. A benchmark prints; tests check.
 
@@ -29,6 +30,7 @@ const { values } = parseArgs({
     decode: { type: 'string', default: '16' },
     runs: { type: 'string', default: '3' },
     'kernel-set': { type: 'string', default: 'both' },
+    precision: { type: 'string', default: 'exact' },
     json: { type: 'string' },
   },
 });
@@ -41,6 +43,9 @@ const [layers, prefillTokens, decodeTokens, runs] = ['layers', 'prefill', 'decod
 if (!['fast', 'plain', 'both'].includes(values['kernel-set'])) {
   throw new RangeError('--kernel-set should be fast, plain or both');
 }
+if (!['exact', 'fast'].includes(values.precision))
+  throw new RangeError('--precision should be exact or fast');
+const precision = /** @type {'exact'} */ (values.precision);
 /** @type {('fast' | 'plain')[]} */
 const sets =
   values['kernel-set'] === 'both' ? ['plain', 'fast'] : [/** @type {'fast'} */ (values['kernel-set'])];
@@ -55,7 +60,11 @@ const { files, bytes, label } = values.shape === '0.5b' ? qwenHalfBillion() : aw
 const bySet = {};
 for (const kernelSet of sets) {
   const startedAt = performance.now();
-  const model = await M2Reasoning.load(files, { gpu, kernelSet });
+  const model = await M2Reasoning.load(files, {
+    gpu,
+    kernelSet,
+    precision: kernelSet === 'fast' ? precision : 'exact',
+  });
   bySet[kernelSet] = { model, loadSeconds: (performance.now() - startedAt) / 1000, measured: [] };
 }
 const { model } = bySet[sets[0]];

@@ -15,12 +15,14 @@ import {
   freeTensors,
   kernels,
   openGpu,
+  Pass,
   read,
   readWeight,
   timeCalls,
   upload,
   weights,
   write,
+  zeros,
 } from 'm2-reasoning';
 
 const { values } = parseArgs({
@@ -108,6 +110,7 @@ async function matmul() {
   const rows = upload(gpu, halves(size * size), [size, size], 'rows', 'bf16');
   const panels = upload(gpu, halves(size * size), [size, size], 'panels', 'bf16', 'panels');
   const bias = upload(gpu, new Float32Array(size), [size], 'bias');
+  const int8 = await inInt8(panels);
   const result = await measure(`matmul ${size}³, bf16 weights`, 2 * size ** 3, 'GFLOP/s', [
     {
       name: 'matmul (plain, the control)',
@@ -122,9 +125,46 @@ async function matmul() {
         kernels.matmulPanels(pass, { xT, weight: panels, bias }, { rows: size });
       },
     },
+    {
+      name: 'quantizeRows + matmulInt8',
+      checked: [kernels.quantizeRows, kernels.matmulInt8],
+      record(pass) {
+        const params = { rows: size, weightFirstRow: 0, weightRows: size };
+        kernels.matmulInt8(pass, { ...quantized(pass, x), ...int8, bias }, params);
+      },
+    },
   ]);
-  await freeTensors(gpu, [x, rows, panels, bias]);
+  await freeTensors(gpu, [x, rows, panels, bias, ...Object.values(int8)]);
   return result;
+}
+
+/**
+ * A weight in 8-bit integers with scales.
+ *
+ * @param {import('m2-reasoning').Tensor} weight in panels
+ */
+async function inInt8(weight) {
+  const [outDim, inDim] = weight.shape;
+  const quants = zeros(gpu, 'u32', [Math.ceil(outDim / 8), inDim / 4, 8], 'quants');
+  const scales = zeros(gpu, 'f32', [Math.ceil(outDim / 8), inDim / 32, 8], 'scales');
+  const pass = new Pass(gpu, 'to 8 bits');
+  kernels.quantizePanels(pass, { weight, quants, scales });
+  await pass.submit();
+  await gpu.idle();
+  await pass.destroy();
+  return { quants, scales };
+}
+
+/**
+ * @param {import('m2-reasoning').Pass} pass
+ * @param {import('m2-reasoning').Tensor} x [rows, inDim]
+ */
+function quantized(pass, x) {
+  const [rows, inDim] = x.shape;
+  const xQuants = pass.allocate('u32', [inDim / 4, 8 * Math.ceil(rows / 8)], 'xQuants');
+  const xScales = pass.allocate('f32', [inDim / 32, 8 * Math.ceil(rows / 8)], 'xScales');
+  kernels.quantizeRows(pass, { x, xQuants, xScales });
+  return { xQuants, xScales };
 }
 
 async function matrixVector() {
@@ -132,6 +172,7 @@ async function matrixVector() {
   const rows = upload(gpu, halves(vector * vector), [vector, vector], 'rows', 'bf16');
   const panels = upload(gpu, halves(vector * vector), [vector, vector], 'panels', 'bf16', 'panels');
   const bias = upload(gpu, new Float32Array(vector), [vector], 'bias');
+  const int8 = await inInt8(panels);
   const hasSubgroups = gpu.device.features.has('subgroups');
   const result = await measure(`matrix-vector ${vector}², bf16 weights`, 2 * vector ** 2, 'GB/s', [
     ...(hasSubgroups
@@ -164,8 +205,16 @@ async function matrixVector() {
           },
         ]
       : []),
+    {
+      name: 'quantizeRows + gemvInt8',
+      checked: [kernels.quantizeRows, kernels.gemvInt8],
+      record(pass) {
+        const params = { weightFirstRow: 0, weightRows: vector };
+        kernels.gemvInt8(pass, { ...quantized(pass, x), ...int8, bias }, params);
+      },
+    },
   ]);
-  await freeTensors(gpu, [x, rows, panels, bias]);
+  await freeTensors(gpu, [x, rows, panels, bias, ...Object.values(int8)]);
   return result;
 }
 

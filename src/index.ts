@@ -35,7 +35,7 @@ export { freeTensors, readTensor, type Tensor, upload, zeros } from './gpu/tenso
 
 // Kernels: the standard set, and what your own are made of
 export { type KernelSet, kernels } from './kernels/index.ts';
-export type { KernelOptions, KernelSetName } from './model/kernelChoice.ts';
+export type { KernelOptions, KernelSetName, Precision } from './model/kernelChoice.ts';
 export { defineKernel, type Kernel } from './gpu/kernel.ts';
 export { type KernelCase, panels, read, readWrite, weights, write } from './gpu/declaration.ts';
 export { type CheckRow, checkKernel } from './gpu/checkKernel.ts';

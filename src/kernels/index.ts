@@ -11,17 +11,21 @@ import { embedPanels } from './embedPanels.ts';
 import { gatherRows } from './gatherRows.ts';
 import { gelu } from './gelu.ts';
 import { gemv } from './gemv.ts';
+import { gemvInt8, gemvInt8Add, gemvInt8Gate } from './gemvInt8.ts';
 import { gemvPanels, gemvPanelsAdd, gemvPanelsGate } from './gemvPanels.ts';
 import { gemvPanelsAddScale, gemvPanelsNorm, gemvPanelsNormGate, scaleForNorm } from './gemvPanelsNorm.ts';
 import { gemvPanelsSubgroup, gemvPanelsSubgroupAdd, gemvPanelsSubgroupGate } from './gemvPanelsSubgroup.ts';
 import { l2Normalize } from './l2Normalize.ts';
 import { logSoftmax } from './logSoftmax.ts';
 import { matmul } from './matmul.ts';
+import { matmulInt8, matmulInt8Add, matmulInt8Gate } from './matmulInt8.ts';
 import { matmulPanels, matmulPanelsAdd, matmulPanelsGate } from './matmulPanels.ts';
 import { matmulPanelsTiled, matmulPanelsTiledAdd, matmulPanelsTiledGate } from './matmulPanelsTiled.ts';
 import { mergeSplits } from './mergeSplits.ts';
 import { mRope } from './mRope.ts';
 import { penalizeLogits } from './penalizeLogits.ts';
+import { quantizePanels } from './quantizePanels.ts';
+import { quantizeRows } from './quantizeRows.ts';
 import { rmsNorm } from './rmsNorm.ts';
 import { rotateAndCache } from './rotateAndCache.ts';
 import { sampleToken } from './sampleToken.ts';
@@ -69,6 +73,9 @@ export const kernels = {
   attentionScores,
   attentionValues,
   embedPanels,
+  gemvInt8,
+  gemvInt8Add,
+  gemvInt8Gate,
   gemvPanels,
   gemvPanelsAdd,
   gemvPanelsAddScale,
@@ -78,6 +85,9 @@ export const kernels = {
   gemvPanelsSubgroup,
   gemvPanelsSubgroupAdd,
   gemvPanelsSubgroupGate,
+  matmulInt8,
+  matmulInt8Add,
+  matmulInt8Gate,
   matmulPanels,
   matmulPanelsAdd,
   matmulPanelsGate,
@@ -85,6 +95,8 @@ export const kernels = {
   matmulPanelsTiledAdd,
   matmulPanelsTiledGate,
   mergeSplits,
+  quantizePanels,
+  quantizeRows,
   rotateAndCache,
   scaleForNorm,
   tokenAngles,

@@ -10,7 +10,15 @@ import { type Tuning, tunedKernels } from './tunedKernels.ts';
  */
 export type KernelSetName = 'fast' | 'plain';
 
+/**
+ * 'exact': what the checkpoint's numbers give, within the tolerances of the goldens. 'fast': the decoder's linear layers in 8-bit
+ * integers, weights and activations; docs/MODEL.md says how far off that is.
+ */
+export type Precision = 'exact' | 'fast';
+
 export interface KernelOptions {
+  /** Default: 'exact'. */
+  readonly precision?: Precision;
   /** Default: 'fast'. */
   readonly kernelSet?: KernelSetName;
   /** Kernels in place of the standard ones of the same name. Where a fast kernel would do their work, it is not used. */
@@ -25,6 +33,8 @@ export interface ModelKernels extends KernelSet {
   readonly linearLayout: Layout;
   /** How a token table that is the output head too lies. */
   readonly tiedTableLayout: Layout;
+  /** The decoder's linear layers, but for the head, are turned into 8-bit integers. */
+  readonly usesInt8: boolean;
   /** A linear layer adds its result to the residual itself. */
   readonly fusesAdd: boolean;
   /** A linear layer of gate and up columns applies silu(gate) · up itself. */
@@ -65,7 +75,7 @@ const REPLACES = {
 /** @returns the kernels, and a line for each fast one that gives way to a kernel of the caller's */
 export function chooseKernels(
   gpu: Gpu,
-  { kernelSet = 'fast', kernels: own = {}, tuning }: KernelOptions,
+  { kernelSet = 'fast', precision = 'exact', kernels: own = {}, tuning }: KernelOptions,
 ): { kernels: ModelKernels; notes: readonly string[] } {
   const notes: string[] = [];
   const isUsed = (fast: keyof typeof REPLACES, ...needs: readonly boolean[]) => {
@@ -80,16 +90,20 @@ export function chooseKernels(
   const choice = {
     linearLayout: onPanels ? 'panels' : 'rows',
     tiedTableLayout: isUsed('a tied table in panels', onPanels) ? 'panels' : 'rows',
+    usesInt8: onPanels && precision === 'fast',
     fusesAdd,
     fusesGate,
     // The kernels that fold a norm take a thread per panel.
-    foldsNorm: isUsed('norms in linear layers', fusesAdd, fusesGate, gpu.isSoftware),
+    foldsNorm: isUsed('norms in linear layers', fusesAdd, fusesGate, gpu.isSoftware, precision === 'exact'),
     fusesCache: isUsed('rotateAndCache'),
     fusesDecode: isUsed('attendToken'),
     decodeSplitKeys: gpu.isSoftware ? Infinity : 128, // a workgroup for each split keeps a GPU busy
     twoPassAttention: isUsed('attention in two kernels'),
     twoPassVision: isUsed('vision attention in two kernels'),
   } as const;
+  if (precision === 'fast' && !choice.usesInt8) {
+    notes.push("precision 'fast' needs the fast kernels of linear layers: weights stay as stored");
+  }
   const defaults = kernelSet === 'fast' ? { ...standardKernels, ...adapterKernels(gpu) } : standardKernels;
   const tuned = kernelSet === 'fast' && tuning ? tunedKernels(defaults, tuning) : {};
   return { kernels: { ...defaults, ...tuned, ...own, ...choice }, notes };

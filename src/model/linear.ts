@@ -5,8 +5,14 @@ import type { ModelKernels } from './kernelChoice.ts';
 import type { Linear } from './weightLoader.ts';
 
 /** `x · weightᵀ + bias`. `x` [rows, inDim] → [rows, outDim]. */
-export function linear(pass: Pass, kernels: ModelKernels, x: Tensor, { weight, bias }: Linear): Tensor {
+export function linear(pass: Pass, kernels: ModelKernels, x: Tensor, layer: Linear): Tensor {
+  const { weight, bias } = layer;
   const rows = x.shape[0];
+  const int8 = int8Call(pass, kernels, x, layer);
+  if (int8) {
+    if (rows === 1) return kernels.gemvInt8(pass, int8.tensors, int8.params);
+    return kernels.matmulInt8(pass, int8.tensors, { rows, ...int8.params });
+  }
   if (weight.layout === 'rows') {
     const kernel = rows === 1 ? kernels.gemv : kernels.matmul;
     return kernel(pass, { x, weight, bias });
@@ -22,6 +28,13 @@ export function addLinear(pass: Pass, kernels: ModelKernels, hidden: Tensor, x: 
   const rows = x.shape[0];
   if (!kernels.fusesAdd) {
     kernels.add(pass, { hidden, delta: linear(pass, kernels, x, layer) });
+    return;
+  }
+  const int8 = int8Call(pass, kernels, x, layer);
+  if (int8) {
+    const tensors = { ...int8.tensors, out: hidden };
+    if (rows === 1) kernels.gemvInt8Add(pass, tensors, int8.params);
+    else kernels.matmulInt8Add(pass, tensors, { rows, ...int8.params });
   } else if (rows === 1) {
     kernels.gemvPanelsAdd(pass, { x, weight, bias, out: hidden });
   } else {
@@ -35,7 +48,24 @@ export function gatedLinear(pass: Pass, kernels: ModelKernels, x: Tensor, gateUp
   const { weight, bias } = gateUp;
   const rows = x.shape[0];
   if (!kernels.fusesGate) return kernels.siluGate(pass, { gateUp: linear(pass, kernels, x, gateUp) });
+  const int8 = int8Call(pass, kernels, x, gateUp);
+  if (int8) {
+    if (rows === 1) return kernels.gemvInt8Gate(pass, int8.tensors, int8.params);
+    return kernels.matmulInt8Gate(pass, int8.tensors, { rows, ...int8.params });
+  }
   if (rows === 1) return kernels.gemvPanelsGate(pass, { x, weight, bias });
   const xT = kernels.transposeRows(pass, { x }); // [inDim, paddedRows]
   return kernels.matmulPanelsGate(pass, { xT, weight, bias }, { rows });
+}
+
+/** What the kernels on 8-bit integers take, `x` quantized; null where the layer's weight is as stored. */
+function int8Call(pass: Pass, kernels: ModelKernels, x: Tensor, { weight: quants, bias, scales }: Linear) {
+  if (scales === undefined) return null;
+  const [rows, inDim] = x.shape;
+  const paddedRows = 8 * Math.ceil(rows / 8);
+  const xQuants = pass.allocate('u32', [inDim / 4, paddedRows], 'x in 8 bits');
+  const xScales = pass.allocate('f32', [inDim / 32, paddedRows], 'x scales');
+  kernels.quantizeRows(pass, { x, xQuants, xScales });
+  const params = { weightFirstRow: 0, weightRows: bias.shape[0] };
+  return { tensors: { xQuants, xScales, quants, scales, bias }, params };
 }

@@ -7,6 +7,7 @@ import { CheckpointError } from '../errors.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { PANEL_ROWS, packPanels, paddedRows } from '../gpu/panels.ts';
 import {
+  freeTensors,
   type Layout,
   rowBytes,
   sizeBytes,
@@ -19,8 +20,10 @@ import { type Checkpoint, PIECE_BYTES } from './checkpoint.ts';
 
 /** `x · weightᵀ + bias`; the bias is zeros where the layer has none. */
 export interface Linear {
-  readonly weight: Tensor; // [outDim, inDim]
+  readonly weight: Tensor; // [outDim, inDim]; in 8-bit integers [ceil(outDim / 8), inDim / 4, 8] u32, see quantizePanels
   readonly bias: Tensor; // [outDim]
+  /** Of a weight in 8-bit integers: [ceil(outDim / 8), inDim / 32, 8] f32. */
+  readonly scales?: Tensor;
 }
 
 export interface LoadProgress {
@@ -37,8 +40,8 @@ const FLUSH_BYTES = 64 * 2 ** 20; // Dawn keeps what was written until a submit:
 
 export class WeightLoader {
   readonly tensors: Tensor[] = [];
+  readonly gpu: Gpu;
   readonly linearLayout: Layout;
-  readonly #gpu: Gpu;
   readonly #checkpoint: Checkpoint;
   readonly #onProgress: (progress: LoadProgress) => void;
   readonly #totalBytes: number;
@@ -55,7 +58,7 @@ export class WeightLoader {
     linearLayout: Layout,
     onProgress: (progress: LoadProgress) => void,
   ) {
-    this.#gpu = gpu;
+    this.gpu = gpu;
     this.linearLayout = linearLayout;
     this.#checkpoint = checkpoint;
     this.#onProgress = onProgress;
@@ -109,10 +112,16 @@ export class WeightLoader {
     return { weight, bias: await this.#inTurn(`${mlp}.gate_proj.bias`, `${mlp}.up_proj.bias`) };
   }
 
+  /** Frees a tensor that others stand for from now on. */
+  async replace(old: Tensor, ...others: readonly Tensor[]): Promise<void> {
+    this.tensors.splice(this.tensors.indexOf(old), 1, ...others);
+    await freeTensors(this.gpu, [old]);
+  }
+
   zeroBias(outDim: number): Tensor {
     const known = this.#zeroBiases.get(outDim);
     if (known) return known;
-    const bias = zeros(this.#gpu, 'f32', [outDim], `zero bias [${outDim}]`);
+    const bias = zeros(this.gpu, 'f32', [outDim], `zero bias [${outDim}]`);
     this.#zeroBiases.set(outDim, bias);
     this.tensors.push(bias);
     return bias;
@@ -141,7 +150,7 @@ export class WeightLoader {
     layout: Layout,
     readBytes: ByteReader,
   ): Promise<Tensor> {
-    const tensor = weightTensor(this.#gpu, dtype, shape, name, layout);
+    const tensor = weightTensor(this.gpu, dtype, shape, name, layout);
     this.tensors.push(tensor);
     const bytesPerRow = rowBytes(tensor);
     const stepBytes = PANEL_ROWS * bytesPerRow; // whole panels, and whole pairs of rows
@@ -152,7 +161,7 @@ export class WeightLoader {
         const chunk = this.#staging.subarray(0, Math.min(chunkBytes, pieceBytes - offset));
         await readBytes(piece.firstRow * bytesPerRow + offset, chunk);
         const stored = layout === 'panels' ? this.#pack(chunk, shape[1], dtype) : chunk;
-        writePiece(this.#gpu, piece, offset, stored);
+        writePiece(this.gpu, piece, offset, stored);
         await this.#flush(stored.byteLength);
       }
     }
@@ -174,8 +183,8 @@ export class WeightLoader {
     this.#unflushedBytes += bytes;
     if (this.#unflushedBytes < FLUSH_BYTES) return;
     this.#unflushedBytes = 0;
-    this.#gpu.submit([]);
-    await this.#gpu.idle();
+    this.gpu.submit([]);
+    await this.gpu.idle();
   }
 
   #sameDtype(names: readonly string[]) {

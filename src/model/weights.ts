@@ -1,9 +1,10 @@
 /** The model's weights on the GPU, by what they are for, and which tensors of a checkpoint they are made of. */
 import type { Gpu } from '../gpu/device.ts';
-import { freeTensors, type Layout, type Tensor } from '../gpu/tensor.ts';
+import { freeTensors, type Tensor } from '../gpu/tensor.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import type { ModelConfig } from './config.ts';
 import type { ModelKernels } from './kernelChoice.ts';
+import { toInt8 } from './toInt8.ts';
 import { type Linear, type LoadProgress, WeightLoader } from './weightLoader.ts';
 
 export interface VisionBlockWeights {
@@ -58,15 +59,15 @@ export async function loadWeights(
   gpu: Gpu,
   checkpoint: Checkpoint,
   config: ModelConfig,
-  layouts: Pick<ModelKernels, 'linearLayout' | 'tiedTableLayout'>,
+  kernels: ModelKernels,
   onProgress: (progress: LoadProgress) => void = () => {},
 ): Promise<ModelWeights> {
-  const loader = new WeightLoader(gpu, checkpoint, layouts.linearLayout, onProgress);
+  const loader = new WeightLoader(gpu, checkpoint, kernels.linearLayout, onProgress);
   try {
     const vision = await loadVision(loader, config);
     const projector: Linear[] = [];
     for (let i = 0; i < config.mlpDepths; i++) projector.push(await loader.linear(`linear_proj.${2 * i}`));
-    const decoder = await loadDecoder(loader, config, layouts.tiedTableLayout);
+    const decoder = await loadDecoder(loader, config, kernels);
     gpu.submit([]);
     await gpu.idle();
     return { vision, projector, decoder, tensors: loader.tensors };
@@ -106,27 +107,27 @@ async function loadVision(loader: WeightLoader, { vision }: ModelConfig): Promis
 async function loadDecoder(
   loader: WeightLoader,
   { llm }: ModelConfig,
-  tiedTableLayout: Layout,
+  kernels: ModelKernels,
 ): Promise<DecoderWeights> {
-  const tableLayout = llm.tieWordEmbeddings ? tiedTableLayout : 'rows';
+  const tableLayout = llm.tieWordEmbeddings ? kernels.tiedTableLayout : 'rows';
   const embedTokens = await loader.tensor('language_model.model.embed_tokens.weight', undefined, tableLayout);
   const layers: DecoderLayerWeights[] = [];
   for (let i = 0; i < llm.numHiddenLayers; i++) {
     const layer = `language_model.model.layers.${i}`;
     const qkv = ['q_proj', 'k_proj', 'v_proj'].map((name) => `${layer}.self_attn.${name}`);
+    const weight = await loader.below(
+      qkv.map((name) => `${name}.weight`),
+      loader.linearLayout,
+    );
+    const bias = await loader.below(qkv.map((name) => `${name}.bias`));
+    const inPrecision = (linear: Linear) => (kernels.usesInt8 ? toInt8(loader, kernels, linear) : linear);
     layers.push({
       inputNorm: await loader.tensor(`${layer}.input_layernorm.weight`),
-      qkv: {
-        weight: await loader.below(
-          qkv.map((name) => `${name}.weight`),
-          loader.linearLayout,
-        ),
-        bias: await loader.below(qkv.map((name) => `${name}.bias`)),
-      },
-      oProj: await loader.linear(`${layer}.self_attn.o_proj`),
+      qkv: await inPrecision({ weight, bias }),
+      oProj: await inPrecision(await loader.linear(`${layer}.self_attn.o_proj`)),
       postAttentionNorm: await loader.tensor(`${layer}.post_attention_layernorm.weight`),
-      gateUp: await loader.gateUp(`${layer}.mlp`, false),
-      down: await loader.linear(`${layer}.mlp.down_proj`),
+      gateUp: await inPrecision(await loader.gateUp(`${layer}.mlp`, false)),
+      down: await inPrecision(await loader.linear(`${layer}.mlp.down_proj`)),
     });
   }
   const norm = await loader.tensor('language_model.model.norm.weight');

@@ -1,0 +1,84 @@
+/** The decoder in 8-bit integers: not the goldens, but what docs/MODEL.md says of them. */
+import { afterAll, describe, expect, it } from 'vitest';
+import { type Gpu, openGpu } from '../src/gpu/device.ts';
+import type { Pass } from '../src/gpu/pass.ts';
+import { readTensor } from '../src/gpu/tensor.ts';
+import { positionTokens } from '../src/model/generate.ts';
+import { type LoadOptions, M2Reasoning } from '../src/model/m2Reasoning.ts';
+import { positionsFor } from '../src/model/positions.ts';
+import { livingBuffers } from './livingBuffers.ts';
+import { examples, messagesOf, tiny } from './tinyExamples.ts';
+
+const gpu = await openGpu();
+afterAll(() => gpu.destroy());
+
+const MEAN_ERROR = Math.sqrt(20) * 0.008; // of the logits' length; see docs/MODEL.md, "How far off 8-bit integers are"
+const example = examples[4];
+
+/** Tokens, logits [vocabSize] of each, and the kernels that ran. */
+async function run(
+  onGpu: Gpu,
+  options: LoadOptions,
+  steps: number,
+  question: 'picture' | 'text' = 'picture',
+) {
+  const model = await M2Reasoning.load(tiny, { gpu: onGpu, ...options });
+  const { warnings } = model;
+  const messages = question === 'text' ? [{ role: 'user', content: 'Hi' } as const] : messagesOf(example);
+  const { inputIds, images } = await model.prepare(messages);
+  const positions = positionsFor('m_rope', inputIds, images, positionTokens(model), 'reference');
+  const logits: Float32Array[] = [];
+  const ran = new Set<string>();
+  const tokens = await model.forward(
+    { inputIds, images, positions },
+    {
+      steps,
+      tap: async (name, tensor) => {
+        if (name === 'logits.steps') logits.push((await readTensor(onGpu, tensor)) as Float32Array);
+      },
+      onPass: async (pass: Pass) => {
+        for (const step of await pass.prepared())
+          if (step.kind === 'dispatch') ran.add(step.call.declaration.name);
+      },
+    },
+  );
+  await model.destroy();
+  return { tokens, logits, ran, warnings };
+}
+
+describe(`precision 'fast', on ${gpu.description}`, () => {
+  it('gives the tokens of the reference, and logits within the stated bound', async () => {
+    const steps = 8;
+    const exact = await run(gpu, {}, steps);
+    const fast = await run(gpu, { precision: 'fast' }, steps);
+    expect(fast.tokens).toEqual(example.output_ids.slice(0, steps));
+    const errors = fast.logits.map((logits, step) => {
+      const difference = logits.map((value, i) => value - exact.logits[step][i]);
+      return Math.hypot(...difference) / Math.hypot(...exact.logits[step]);
+    });
+    expect(Math.min(...errors)).toBeGreaterThan(1e-5); // it is another arithmetic
+    expect(errors.reduce((sum, error) => sum + error, 0) / steps).toBeLessThan(MEAN_ERROR);
+
+    const int8 = ['gemvInt8', 'gemvInt8Add', 'gemvInt8Gate', 'matmulInt8', 'matmulInt8Add', 'matmulInt8Gate'];
+    expect([...fast.ran]).toEqual(expect.arrayContaining(int8));
+    expect([...exact.ran].filter((name) => name.includes('Int8'))).toEqual([]);
+  });
+
+  it('leaves a weight as stored whose integers are more than a binding shows, and frees all of them', async () => {
+    const small = await openGpu({ maxBindingBytes: 2 ** 17 }); // gate and up have 1.5 times as many bytes in 8 bits
+    let ran = new Set<string>();
+    const living = await livingBuffers(small, async () => {
+      ({ ran } = await run(small, { precision: 'fast' }, 2, 'text'));
+    });
+    small.destroy();
+    expect([...ran]).toEqual(expect.arrayContaining(['gemvInt8', 'gemvInt8Add', 'gemvPanelsGate']));
+    expect(ran.has('gemvInt8Gate')).toBe(false);
+    expect(living).toBe(0);
+  });
+
+  it('needs the fast kernels, and says so', async () => {
+    const { ran, warnings } = await run(gpu, { precision: 'fast', kernelSet: 'plain' }, 1, 'text');
+    expect(warnings).toEqual([expect.stringContaining("precision 'fast' needs the fast kernels")]);
+    expect([...ran].filter((name) => name.includes('Int8'))).toEqual([]);
+  });
+});
