@@ -56,6 +56,7 @@ export { type TuneOptions, type TuneRow, tune } from './model/tuning.ts';
 export { type Comparison, compareArrays } from './gpu/compare.ts';
 export {
   banned,
+  erf,
   flatGroup,
   onlineSoftmax,
   random,

@@ -29,6 +29,7 @@ describe(`kernel sets, on ${gpu.description}`, () => {
     const dispatched = ['add', 'causalAttention', 'decodeAttention', 'embed', 'gemv', 'mRope', 'matmul'];
     for (const name of [
       ...dispatched,
+      'gelu',
       'rmsNorm',
       'siluGate',
       'visionAttention',

@@ -1,7 +1,7 @@
 /** What the commands that ask a model have in common: they load it, show its answer as it comes, and say how long it took. */
 import type { Gpu } from '../gpu/device.ts';
 import type { GenerateProgress, GenerationResult } from '../model/generate.ts';
-import { M2Reasoning } from '../model/m2Reasoning.ts';
+import { type LoadOptions, M2Reasoning } from '../model/m2Reasoning.ts';
 import { readTuning } from '../model/tuningCache.node.ts';
 import type { LoadProgress } from '../model/weightLoader.ts';
 import type { Progress } from './progress.node.ts';
@@ -15,6 +15,7 @@ import type { ThinkingStyle } from './thinking.ts';
  */
 export async function loadModel(
   folder: string,
+  { precision }: Pick<LoadOptions, 'precision'>,
   progress: Progress,
   signal: AbortSignal,
 ): Promise<M2Reasoning> {
@@ -31,7 +32,7 @@ export async function loadModel(
     isTuned = kept !== null;
     return kept;
   };
-  const model = await M2Reasoning.load(folder, { onProgress, tuning }).finally(progress.clear);
+  const model = await M2Reasoning.load(folder, { onProgress, tuning, precision }).finally(progress.clear);
   progress.line(`adapter: ${model.gpu.description}${isTuned ? ', with the kernels of m2 tune' : ''}`);
   progress.line(`model: ${folder}, ${loaded} loaded in ${formatSeconds(performance.now() - startedAt)}`);
   for (const warning of model.warnings) progress.line(`warning: ${warning}`);

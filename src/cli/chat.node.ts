@@ -22,6 +22,8 @@ ${COMMANDS_HELP}
                             jinja: the tokenizer's own template
 ${CHOOSING_HELP}  --quirks NAME             fixed (default): each image in its place
                             reference: several images laid out as by the published code
+  --precision NAME          exact (default), or fast: the decoder in 8-bit integers, in half the
+                            memory; its answers may differ
   --quiet                   nothing on stderr but errors and the prompt
 `;
 
@@ -32,6 +34,7 @@ const FLAGS = {
   'prompt-template': { type: 'string' },
   ...CHOOSING_FLAGS,
   quirks: { type: 'string' },
+  precision: { type: 'string' },
   quiet: { type: 'boolean' },
 } as const;
 
@@ -55,9 +58,10 @@ async function run(args: readonly string[], signal: AbortSignal): Promise<number
   }
   const folder = nonEmptyPath('--model', values.model) ?? BUNDLED_MODEL;
   const styled = process.stdout.isTTY === true && !process.env.NO_COLOR;
+  const precision = oneOf('--precision', values.precision, ['exact', 'fast']);
 
   const progress = openProgress(values.quiet ?? false);
-  const model = await loadModel(folder, progress, signal);
+  const model = await loadModel(folder, { precision }, progress, signal);
   try {
     const chat = model.chat(options);
     const input = new LineInput(signal);

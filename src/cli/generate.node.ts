@@ -36,6 +36,8 @@ to stderr. Without a question, the bundled model is asked its first example.
 ${CHOOSING_HELP}${SINGLE_ANSWER_HELP}  --quirks NAME             reference (default): several images laid out as by the published code
                             fixed: each image in its place
   --json                    JSON events on stdout, one a line, instead of text
+  --precision NAME          exact (default), or fast: the decoder in 8-bit integers, in half the
+                            memory; its answers may differ
   --quiet                   nothing on stderr but errors
 
 Events of --json, in this order:
@@ -55,6 +57,7 @@ const FLAGS = {
   ...CHOOSING_FLAGS,
   ...SINGLE_ANSWER_FLAGS,
   quirks: { type: 'string' },
+  precision: { type: 'string' },
   json: { type: 'boolean' },
   quiet: { type: 'boolean' },
 } as const;
@@ -85,9 +88,10 @@ async function run(args: readonly string[], signal: AbortSignal): Promise<number
   const text = onlyPositional(positionals, 'question');
   const question = await questionOf(given, { text, images, frames, system });
   const messages = messagesOf(question, await readPictures(question));
+  const precision = oneOf('--precision', values.precision, ['exact', 'fast']);
 
   const progress = openProgress(values.quiet ?? false);
-  const model = await loadModel(folder, progress, signal);
+  const model = await loadModel(folder, { precision }, progress, signal);
   try {
     const { warnings, gpu } = model;
     if (values.json) printEvent('model', { adapter: gpu.description, folder, warnings });

@@ -1,7 +1,7 @@
 import { read, write } from '../gpu/declaration.ts';
 import { defineKernel } from '../gpu/kernel.ts';
 import { geluReference } from './reference/gelu.ts';
-import { flatGroup } from './shared/helpers.ts';
+import { erf, flatGroup } from './shared/helpers.ts';
 
 /**
  * The exact GELU, x · Φ(x), of every element.
@@ -12,7 +12,7 @@ import { flatGroup } from './shared/helpers.ts';
 export const gelu = defineKernel({
   name: 'gelu',
   code: new URL('./gelu.wgsl', import.meta.url),
-  helpers: [flatGroup],
+  helpers: [flatGroup, erf],
   bindings: { x: read('f32', ['rows', 'dim']), out: write('f32', ['rows', 'dim']) },
   constants: { WORKGROUP_SIZE: 64 },
   dispatch: ({ rows, dim }, { WORKGROUP_SIZE }) => [Math.ceil((rows * dim) / WORKGROUP_SIZE)],

@@ -4,7 +4,7 @@ import type { Symbols } from '../gpu/shapes.ts';
 import { fromQuants } from './reference/int8.ts';
 import { matmulReference } from './reference/matmul.ts';
 import { linearAddReference, linearGateReference } from './reference/panelLinear.ts';
-import { flatGroup, readWeight, storePanel } from './shared/helpers.ts';
+import { erf, flatGroup, readWeight, storePanel } from './shared/helpers.ts';
 
 /** What the kernels of a linear layer on 8-bit integers have in common; see `gemvInt8`. `words` is inDim / 4. */
 export const int8Contract = {
@@ -43,7 +43,7 @@ const { weightInputs, gateTolerance, wholeCase, ...contract } = int8Contract;
 const gemv = {
   ...contract,
   code: new URL('./gemvInt8.wgsl', import.meta.url),
-  helpers: [flatGroup, readWeight, storePanel],
+  helpers: [flatGroup, readWeight, erf, storePanel],
   dispatch: ({ weightRows }: Symbols, { WORKGROUP_SIZE }: Symbols) => [
     Math.ceil(weightRows / (8 * WORKGROUP_SIZE)),
   ],

@@ -2,12 +2,12 @@ import { panels, read, readWrite, weights, write } from '../gpu/declaration.ts';
 import { defineKernel } from '../gpu/kernel.ts';
 import { matmulReference } from './reference/matmul.ts';
 import { linearAddReference, linearGateReference } from './reference/panelLinear.ts';
-import { flatGroup, gemvPanel, readPanel, readWeight, storePanel } from './shared/helpers.ts';
+import { erf, flatGroup, gemvPanel, readPanel, readWeight, storePanel } from './shared/helpers.ts';
 
 /** What the kernels of a linear layer on a single row have in common; see `gemvPanels`. */
 export const gemvPanelsContract = {
   code: new URL('./gemvPanels.wgsl', import.meta.url),
-  helpers: [flatGroup, readWeight, readPanel, gemvPanel, storePanel],
+  helpers: [flatGroup, readWeight, readPanel, gemvPanel, erf, storePanel],
   inputs: {
     x: read('f32', [1, 'inDim']),
     weight: panels(['outDim', 'inDim']),

@@ -3,13 +3,13 @@ import { defineKernel } from '../gpu/kernel.ts';
 import { gemvPanelsContract } from './gemvPanels.ts';
 import { matmulReference } from './reference/matmul.ts';
 import { linearAddReference, linearGateReference } from './reference/panelLinear.ts';
-import { flatGroup, readPanel, readWeight, storePanel } from './shared/helpers.ts';
+import { erf, flatGroup, readPanel, readWeight, storePanel } from './shared/helpers.ts';
 
 const { inputs, gateTolerance, ...contract } = gemvPanelsContract;
 const subgroups = {
   ...contract,
   code: new URL('./gemvPanelsSubgroup.wgsl', import.meta.url),
-  helpers: [flatGroup, readWeight, readPanel, storePanel],
+  helpers: [flatGroup, readWeight, readPanel, erf, storePanel],
   usesSubgroups: true,
   dispatch: ({ weightRows }: Record<string, number>, constants: Record<string, number>) => {
     const { WORKGROUP_SIZE, SUBGROUP_SIZE } = constants;

@@ -19,8 +19,13 @@ import { l2Normalize } from './l2Normalize.ts';
 import { logSoftmax } from './logSoftmax.ts';
 import { matmul } from './matmul.ts';
 import { matmulInt8, matmulInt8Add, matmulInt8Gate } from './matmulInt8.ts';
-import { matmulPanels, matmulPanelsAdd, matmulPanelsGate } from './matmulPanels.ts';
-import { matmulPanelsTiled, matmulPanelsTiledAdd, matmulPanelsTiledGate } from './matmulPanelsTiled.ts';
+import { matmulPanels, matmulPanelsAdd, matmulPanelsGate, matmulPanelsGelu } from './matmulPanels.ts';
+import {
+  matmulPanelsTiled,
+  matmulPanelsTiledAdd,
+  matmulPanelsTiledGate,
+  matmulPanelsTiledGelu,
+} from './matmulPanelsTiled.ts';
 import { mergeSplits } from './mergeSplits.ts';
 import { mRope } from './mRope.ts';
 import { penalizeLogits } from './penalizeLogits.ts';
@@ -91,9 +96,11 @@ export const kernels = {
   matmulPanels,
   matmulPanelsAdd,
   matmulPanelsGate,
+  matmulPanelsGelu,
   matmulPanelsTiled,
   matmulPanelsTiledAdd,
   matmulPanelsTiledGate,
+  matmulPanelsTiledGelu,
   mergeSplits,
   quantizePanels,
   quantizeRows,

@@ -5,13 +5,13 @@ import { int8Contract } from './gemvInt8.ts';
 import { fromQuants } from './reference/int8.ts';
 import { matmulReference } from './reference/matmul.ts';
 import { linearAddReference, linearGateReference } from './reference/panelLinear.ts';
-import { readWeight, storePanel } from './shared/helpers.ts';
+import { erf, readWeight, storePanel } from './shared/helpers.ts';
 
 const { weightInputs, gateTolerance, wholeCase, ...common } = int8Contract;
 const contract = {
   ...common,
   code: new URL('./matmulInt8.wgsl', import.meta.url),
-  helpers: [readWeight, storePanel],
+  helpers: [readWeight, erf, storePanel],
   params: { rows: 'u32', ...common.params } as const,
   dispatch: ({ rows, weightRows }: Symbols, { WORKGROUP_M, WORKGROUP_N }: Symbols) => [
     Math.ceil(weightRows / (8 * WORKGROUP_N)),

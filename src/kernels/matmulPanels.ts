@@ -1,13 +1,18 @@
 import { panels, read, readWrite, weights, write } from '../gpu/declaration.ts';
 import { defineKernel } from '../gpu/kernel.ts';
 import { matmulReference } from './reference/matmul.ts';
-import { fromTransposed, linearAddReference, linearGateReference } from './reference/panelLinear.ts';
-import { readPanel, readWeight, storePanel } from './shared/helpers.ts';
+import {
+  fromTransposed,
+  linearAddReference,
+  linearGateReference,
+  linearGeluReference,
+} from './reference/panelLinear.ts';
+import { erf, readPanel, readWeight, storePanel } from './shared/helpers.ts';
 
 /** What the kernels of a linear layer on many rows have in common; see `matmulPanels`. */
 export const matmulPanelsContract = {
   code: new URL('./matmulPanels.wgsl', import.meta.url),
-  helpers: [readWeight, readPanel, storePanel],
+  helpers: [readWeight, readPanel, erf, storePanel],
   inputs: {
     xT: read('f32', ['inDim', ({ rows }) => 8 * Math.ceil(rows / 8)]),
     weight: panels(['outDim', 'inDim']),
@@ -70,4 +75,14 @@ export const matmulPanelsGate = defineKernel({
   constants: { ...constants, EPILOGUE: 2 },
   reference: fromTransposed(linearGateReference),
   tolerance: gateTolerance,
+});
+
+/** The same, then the exact GELU: `matmul` and `gelu` in one. */
+export const matmulPanelsGelu = defineKernel({
+  ...contract,
+  name: 'matmulPanelsGelu',
+  bindings: { ...inputs, out: write('f32', ['rows', 'outDim']) },
+  constants: { ...constants, EPILOGUE: 3 },
+  reference: fromTransposed(linearGeluReference),
+  cases: contract.cases.filter(({ sizes }) => sizes.inDim < 1000),
 });

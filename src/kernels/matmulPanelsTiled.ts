@@ -2,14 +2,19 @@ import { readWrite, write } from '../gpu/declaration.ts';
 import { defineKernel } from '../gpu/kernel.ts';
 import { matmulPanelsContract } from './matmulPanels.ts';
 import { matmulReference } from './reference/matmul.ts';
-import { fromTransposed, linearAddReference, linearGateReference } from './reference/panelLinear.ts';
-import { readWeight, storePanel } from './shared/helpers.ts';
+import {
+  fromTransposed,
+  linearAddReference,
+  linearGateReference,
+  linearGeluReference,
+} from './reference/panelLinear.ts';
+import { erf, readWeight, storePanel } from './shared/helpers.ts';
 
 const { inputs, gateTolerance, ...contract } = matmulPanelsContract;
 const tiled = {
   ...contract,
   code: new URL('./matmulPanelsTiled.wgsl', import.meta.url),
-  helpers: [readWeight, storePanel],
+  helpers: [readWeight, erf, storePanel],
   dispatch: ({ rows, weightRows }: Record<string, number>, constants: Record<string, number>) => [
     Math.ceil(weightRows / (8 * constants.TILE_PANELS)),
     Math.ceil(rows / constants.TILE_ROWS),
@@ -52,4 +57,14 @@ export const matmulPanelsTiledGate = defineKernel({
   reference: fromTransposed(linearGateReference),
   cases: epilogueCases,
   tolerance: gateTolerance,
+});
+
+/** `matmulPanelsGelu` in the same way. */
+export const matmulPanelsTiledGelu = defineKernel({
+  ...tiled,
+  name: 'matmulPanelsTiledGelu',
+  bindings: { ...inputs, out: write('f32', ['rows', 'outDim']) },
+  constants: { EPILOGUE: 3 },
+  reference: fromTransposed(linearGeluReference),
+  cases: epilogueCases,
 });

@@ -39,6 +39,8 @@ export interface ModelKernels extends KernelSet {
   readonly fusesAdd: boolean;
   /** A linear layer of gate and up columns applies silu(gate) · up itself. */
   readonly fusesGate: boolean;
+  /** A linear layer applies the GELU behind it itself. */
+  readonly fusesGelu: boolean;
   /** Decoding folds the norms into the linear layers around them. */
   readonly foldsNorm: boolean;
   /** `rotateAndCache` instead of `mRope` and `writeKv`. */
@@ -57,6 +59,7 @@ const REPLACES = {
   'linear layers on panels': ['gemv', 'matmul'],
   'the residual in linear layers': ['add'],
   'silu in linear layers': ['siluGate'],
+  'gelu in linear layers': ['gelu'],
   'norms in linear layers': ['rmsNorm'],
   rotateAndCache: ['mRope', 'writeKv'],
   attendToken: [
@@ -93,6 +96,7 @@ export function chooseKernels(
     usesInt8: onPanels && precision === 'fast',
     fusesAdd,
     fusesGate,
+    fusesGelu: isUsed('gelu in linear layers', onPanels),
     // The kernels that fold a norm take a thread per panel.
     foldsNorm: isUsed('norms in linear layers', fusesAdd, fusesGate, gpu.isSoftware, precision === 'exact'),
     fusesCache: isUsed('rotateAndCache'),
@@ -128,6 +132,7 @@ function adapterKernels({ device, info, isSoftware }: Gpu): Partial<KernelSet> {
     matmulPanels: standardKernels.matmulPanelsTiled,
     matmulPanelsAdd: standardKernels.matmulPanelsTiledAdd,
     matmulPanelsGate: standardKernels.matmulPanelsTiledGate,
+    matmulPanelsGelu: standardKernels.matmulPanelsTiledGelu,
   };
   const { subgroupMinSize, subgroupMaxSize } = info;
   if (!device.features.has('subgroups') || subgroupMinSize !== subgroupMaxSize) {

@@ -22,6 +22,15 @@ export function linear(pass: Pass, kernels: ModelKernels, x: Tensor, layer: Line
   return kernels.matmulPanels(pass, { xT, weight, bias }, { rows });
 }
 
+/** gelu(linear(x)): `x` [rows, inDim] → [rows, outDim]. */
+export function geluLinear(pass: Pass, kernels: ModelKernels, x: Tensor, layer: Linear): Tensor {
+  const { weight, bias } = layer;
+  const rows = x.shape[0];
+  if (!kernels.fusesGelu || rows === 1) return kernels.gelu(pass, { x: linear(pass, kernels, x, layer) });
+  const xT = kernels.transposeRows(pass, { x }); // [inDim, paddedRows]
+  return kernels.matmulPanelsGelu(pass, { xT, weight, bias }, { rows });
+}
+
 /** The residual connection: `hidden` [rows, outDim] += linear(x), in place. */
 export function addLinear(pass: Pass, kernels: ModelKernels, hidden: Tensor, x: Tensor, layer: Linear): void {
   const { weight, bias } = layer;

@@ -1,7 +1,7 @@
 import type { Pass } from '../gpu/pass.ts';
 import type { Tensor } from '../gpu/tensor.ts';
 import type { ModelKernels } from './kernelChoice.ts';
-import { linear } from './linear.ts';
+import { geluLinear, linear } from './linear.ts';
 import type { Linear } from './weightLoader.ts';
 
 const L2_EPS = 1e-12; // torch.nn.functional.normalize's default
@@ -18,10 +18,9 @@ export function projectFeatures(
   layers: readonly Linear[],
   features: Tensor,
 ): Tensor {
-  let projected = linear(pass, kernels, features, layers[0]); // [merged, hiddenSize]
-  for (const layer of layers.slice(1)) {
-    projected = linear(pass, kernels, kernels.gelu(pass, { x: projected }), layer); // [merged, hiddenSize]
-  }
+  let inner = features; // [merged, outHiddenSize], then [merged, hiddenSize]
+  for (const layer of layers.slice(0, -1)) inner = geluLinear(pass, kernels, inner, layer);
+  const projected = linear(pass, kernels, inner, layers[layers.length - 1]); // [merged, hiddenSize]
   pass.tap('linear_proj', projected);
   const embeds = kernels.l2Normalize(pass, { x: projected }, { eps: L2_EPS }); // [merged, hiddenSize]
   pass.tap('image_embeds', embeds);

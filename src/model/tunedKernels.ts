@@ -14,7 +14,7 @@ export interface Variant {
 /** The kernels that are tuned, and the endings of those that share their loop: these get the same choice. */
 const FORMS = {
   gemvPanels: ['', 'Add', 'Gate', 'Norm', 'NormGate', 'AddScale'],
-  matmulPanels: ['', 'Add', 'Gate'],
+  matmulPanels: ['', 'Add', 'Gate', 'Gelu'],
   attentionScores: [''],
   attentionValues: [''],
 } as const;

@@ -9,7 +9,7 @@ import { freeTensors, reshape, type Tensor, upload } from '../gpu/tensor.ts';
 import { visionAttention } from './attention.ts';
 import type { VisionConfig } from './config.ts';
 import type { ModelKernels } from './kernelChoice.ts';
-import { addLinear, gatedLinear, linear } from './linear.ts';
+import { addLinear, gatedLinear, geluLinear, linear } from './linear.ts';
 import { visionRotaryAngles } from './rotaryTables.ts';
 import type { VisionBlockWeights, VisionWeights } from './weights.ts';
 import { type GridThw, inversePermutation, windowLayout } from './windows.ts';
@@ -133,8 +133,8 @@ function patchMerger(
   const unitDim = (hidden.shape[0] / merged) * hidden.shape[1];
   const normed = kernels.rmsNorm(pass, { x: hidden, weight: weights.mergerNorm }, { eps: NORM_EPS }); // [patches, hiddenSize]
   const units = reshape(normed, [merged, unitDim]); // [merged, 4 · hiddenSize]
-  const inner = linear(pass, kernels, units, weights.mergerIn); // [merged, 4 · hiddenSize]
-  return linear(pass, kernels, kernels.gelu(pass, { x: inner }), weights.mergerOut); // [merged, outHiddenSize]
+  const inner = geluLinear(pass, kernels, units, weights.mergerIn); // [merged, 4 · hiddenSize]
+  return linear(pass, kernels, inner, weights.mergerOut); // [merged, outHiddenSize]
 }
 
 /** Rows of `rowLength` numbers, taken in the order of `index`. */

@@ -285,6 +285,8 @@ export const MUTANTS: readonly Mutant[] = [
     '2u * thread.y + 1u);\n      let upper',
     '2u * thread.y);\n      let upper',
   ),
+  mutant('matmulPanelsGelu', 'no gelu', 'out[i] = gelu(value)', 'out[i] = value'),
+  mutant('matmulPanelsTiledGelu', 'gelu of the sum alone', 'gelu(value)', 'gelu(sum)'),
 ];
 
 function mutant(

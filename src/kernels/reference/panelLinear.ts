@@ -1,5 +1,6 @@
 import type { ReferenceArrays } from '../../gpu/declaration.ts';
 import type { Symbols } from '../../gpu/shapes.ts';
+import { geluReference } from './gelu.ts';
 import { matmulReference } from './matmul.ts';
 import { siluGateReference } from './siluGate.ts';
 
@@ -13,6 +14,11 @@ export function linearAddReference(arrays: ReferenceArrays, sizes: Symbols) {
 export function linearGateReference(arrays: ReferenceArrays, sizes: Symbols) {
   const gateUp = matmulReference(arrays, sizes).out;
   return siluGateReference({ gateUp }, { rows: sizes.rows ?? 1, gateUpDim: sizes.outDim });
+}
+
+/** gelu(x · weightᵀ + bias) */
+export function linearGeluReference(arrays: ReferenceArrays, sizes: Symbols) {
+  return geluReference({ x: matmulReference(arrays, sizes).out });
 }
 
 /** `xT` [inDim, ceil(rows / 8) · 8] as `x` [rows, inDim], for the definitions above. */

@@ -8,4 +8,5 @@ export const random = new URL('./random.wgsl', import.meta.url);
 export const samplingCut = new URL('./samplingCut.wgsl', import.meta.url);
 export const readPanel = new URL('./readPanel.wgsl', import.meta.url);
 export const gemvPanel = new URL('./gemvPanel.wgsl', import.meta.url);
+export const erf = new URL('./erf.wgsl', import.meta.url);
 export const storePanel = new URL('./storePanel.wgsl', import.meta.url);
