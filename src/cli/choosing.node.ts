@@ -18,7 +18,7 @@ export const CHOOSING_HELP = `  --max-new-tokens N        default 1024
   --prompt-lookup           guesses tokens from what followed the same words before, and verifies
                             several in one pass; not with sampling or penalties
   --steps-per-wait N        decode steps between two waits for the GPU, 1 to 64; default: as many
-                            as take 10 ms. The answer is the same
+                            as take 20 ms. The answer is the same
 `;
 
 /** Of a search that has no stream, and of results that only a program reads: no part of a chat. */

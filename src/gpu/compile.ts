@@ -112,7 +112,7 @@ function checkInterface({ name, bindings, ...declaration }: KernelDeclaration, w
     else {
       const wantedAccess = access === 'read' || access === 'weights' ? 'read' : 'read_write';
       const wantedType = dtype !== 'weights' ? dtype : layout === 'panels' ? 'vec4u' : 'u32';
-      const isVec4 = dtype === 'f32' && found.type === 'vec4f'; // the same values, four at a time
+      const isVec4 = found.type === `vec4${dtype[0]}`; // the same values, four at a time
       if (found.name !== binding)
         fail(`@binding(${index}) is ${found.name}, declared is ${binding}`, binding);
       if (found.access !== wantedAccess)

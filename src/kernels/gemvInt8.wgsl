@@ -21,7 +21,7 @@ override EPILOGUE: u32 = 0u;  // see shared/storePanel.wgsl
 
 @group(0) @binding(0) var<storage, read> xQuants: array<u32>;     // [words, ROW_STEP]
 @group(0) @binding(1) var<storage, read> xScales: array<f32>;     // [words / 8, ROW_STEP]
-@group(0) @binding(2) var<storage, read> quants: array<u32>;      // [ceil(outDim / 8), words, 8]
+@group(0) @binding(2) var<storage, read> quants: array<vec4u>;    // [ceil(outDim / 8), words, 8]
 @group(0) @binding(3) var<storage, read> scales: array<vec4f>;    // [ceil(outDim / 8), words / 8, 8]
 @group(0) @binding(4) var<storage, read> bias: array<u32>;        // [outDim]
 @group(0) @binding(5) var<storage, read_write> out: array<f32>;   // [1, outDim]; GATE: [1, outDim / 2]
@@ -54,8 +54,8 @@ fn main(
     for (var word = block * BLOCK_WORDS; word < (block + 1u) * BLOCK_WORDS; word++) {
       let x = xQuants[word * ROW_STEP];
       let first = 2u * (panel * params.words + word);
-      upperDots += dots(x, fourRows(first));
-      lowerDots += dots(x, fourRows(first + 1u));
+      upperDots += dots(x, quants[first]);
+      lowerDots += dots(x, quants[first + 1u]);
     }
     let xScale = xScales[block * ROW_STEP];
     let place = 2u * (panel * blocks + block);
@@ -65,11 +65,7 @@ fn main(
   storePanel(0u, firstCol, upper, lower);
 }
 
-/// Words of four rows of the panel.
-fn fourRows(i: u32) -> vec4u {
-  return vec4u(quants[4u * i], quants[4u * i + 1u], quants[4u * i + 2u], quants[4u * i + 3u]);
-}
-
+/// Of four k of x and four k of four rows of the panel.
 fn dots(x: u32, w: vec4u) -> vec4i {
   return vec4i(dot4I8Packed(x, w.x), dot4I8Packed(x, w.y), dot4I8Packed(x, w.z), dot4I8Packed(x, w.w));
 }

@@ -19,9 +19,9 @@ override WORKGROUP_N: u32 = 8u;  // threads along its columns
 override BIAS_DTYPE: u32 = 0u;  // set by the host from the tensor: 0 f32, 1 bf16, 2 f16
 override EPILOGUE: u32 = 0u;  // see shared/storePanel.wgsl
 
-@group(0) @binding(0) var<storage, read> xQuants: array<u32>;     // [words, ceil(rows / 8) · 8]
+@group(0) @binding(0) var<storage, read> xQuants: array<vec4u>;   // [words, ceil(rows / 8) · 8]
 @group(0) @binding(1) var<storage, read> xScales: array<vec4f>;   // [words / 8, ceil(rows / 8) · 8]
-@group(0) @binding(2) var<storage, read> quants: array<u32>;      // [ceil(outDim / 8), words, 8]
+@group(0) @binding(2) var<storage, read> quants: array<vec4u>;    // [ceil(outDim / 8), words, 8]
 @group(0) @binding(3) var<storage, read> scales: array<vec4f>;    // [ceil(outDim / 8), words / 8, 8]
 @group(0) @binding(4) var<storage, read> bias: array<u32>;        // [outDim]
 @group(0) @binding(5) var<storage, read_write> out: array<f32>;   // [rows, outDim]; GATE: [rows, outDim / 2]
@@ -79,10 +79,10 @@ fn main(@builtin(global_invocation_id) thread: vec3u) {
     var upperDots7 = vec4i(0);
     var lowerDots7 = vec4i(0);
     for (var word = block * BLOCK_WORDS; word < (block + 1u) * BLOCK_WORDS; word++) {
-      let rows0to3 = fourRows(word * rowVecs + 2u * thread.y);
-      let rows4to7 = fourRows(word * rowVecs + 2u * thread.y + 1u);
-      let upper = fourColumns(2u * (thread.x * params.words + word));
-      let lower = fourColumns(2u * (thread.x * params.words + word) + 1u);
+      let rows0to3 = xQuants[word * rowVecs + 2u * thread.y];
+      let rows4to7 = xQuants[word * rowVecs + 2u * thread.y + 1u];
+      let upper = quants[2u * (thread.x * params.words + word)];
+      let lower = quants[2u * (thread.x * params.words + word) + 1u];
       upperDots0 += dots(rows0to3.x, upper);
       lowerDots0 += dots(rows0to3.x, lower);
       upperDots1 += dots(rows0to3.y, upper);
@@ -138,16 +138,7 @@ fn storeRow(row: u32, firstCol: u32, upper: vec4f, lower: vec4f) {
   }
 }
 
-/// Words of four rows of x.
-fn fourRows(i: u32) -> vec4u {
-  return vec4u(xQuants[4u * i], xQuants[4u * i + 1u], xQuants[4u * i + 2u], xQuants[4u * i + 3u]);
-}
-
-/// Words of four columns of the panel.
-fn fourColumns(i: u32) -> vec4u {
-  return vec4u(quants[4u * i], quants[4u * i + 1u], quants[4u * i + 2u], quants[4u * i + 3u]);
-}
-
+/// Of four k of one row of x and four k of four columns.
 fn dots(x: u32, w: vec4u) -> vec4i {
   return vec4i(dot4I8Packed(x, w.x), dot4I8Packed(x, w.y), dot4I8Packed(x, w.z), dot4I8Packed(x, w.w));
 }

@@ -27,7 +27,7 @@ export interface ControlOptions {
    * answer repeats prompt or itself. For greedy choice without penalties.
    */
   readonly promptLookup?: boolean;
-  /** Decode steps between two waits for the GPU, 1 to 64. Default: as many as take 10 ms. The tokens are the same. */
+  /** Decode steps between two waits for the GPU, 1 to 64. Default: as many as take 20 ms. The tokens are the same. */
   readonly stepsPerWait?: number;
 }
 

@@ -63,12 +63,13 @@ export async function* decodedTokens(
   }
 }
 
-const WAIT_MS = 10; // a wait costs 0.1 ms: a percent of this. Longer would only compute more past the end of an answer
+const WAIT_MS = 20; // a stream of tokens that come so often looks smooth, and little is computed past the end of an answer
 
 /** How many steps go into one wait: a wait costs time, but the tokens of all its steps come at once. */
 export class Pace {
   steps: number;
   readonly #isFixed: boolean;
+  #isWarm = false;
 
   constructor(fixed: number | null) {
     this.steps = fixed ?? 1;
@@ -79,6 +80,11 @@ export class Pace {
     const startedAt = performance.now();
     const result = await work;
     if (this.#isFixed) return result;
+    if (!this.#isWarm) {
+      this.#isWarm = true; // the first step compiles and binds: its time says nothing
+      this.steps = 2;
+      return result;
+    }
     const msPerStep = (performance.now() - startedAt) / steps;
     const fitting = Math.max(1, Math.floor(WAIT_MS / msPerStep));
     this.steps = Math.min(fitting, 2 * this.steps, MAX_STEPS / 4); // grows slowly: steps past the end are for nothing

@@ -271,7 +271,7 @@ export const MUTANTS: readonly Mutant[] = [
     '(block + 1u) * BLOCK_WORDS - 1u',
   ),
   mutant('gemvInt8Add', 'the scales of another block', 'panel * blocks + block', 'panel * blocks'),
-  mutant('gemvInt8Gate', 'four columns twice', 'fourRows(first + 1u)', 'fourRows(first)'),
+  mutant('gemvInt8Gate', 'four columns twice', 'quants[first + 1u]', 'quants[first]'),
   mutant(
     'matmulInt8',
     'the scale of another row',
@@ -282,8 +282,8 @@ export const MUTANTS: readonly Mutant[] = [
   mutant(
     'matmulInt8Gate',
     'the last four rows',
-    '2u * thread.y + 1u);\n      let upper',
-    '2u * thread.y);\n      let upper',
+    '2u * thread.y + 1u];\n      let upper',
+    '2u * thread.y];\n      let upper',
   ),
   mutant('matmulPanelsGelu', 'no gelu', 'out[i] = gelu(value)', 'out[i] = value'),
   mutant('matmulPanelsTiledGelu', 'gelu of the sum alone', 'gelu(value)', 'gelu(sum)'),
