@@ -125,6 +125,19 @@ async function matmul() {
         kernels.matmulPanels(pass, { xT, weight: panels, bias }, { rows: size });
       },
     },
+    ...(gpu.device.features.has('subgroups')
+      ? [
+          {
+            name: 'transposeRows + matmulPanelsQuad',
+            checked: [kernels.transposeRows, kernels.matmulPanelsQuad],
+            /** @param {import('m2-reasoning').Pass} pass */
+            record(pass) {
+              const xT = kernels.transposeRows(pass, { x });
+              kernels.matmulPanelsQuad(pass, { xT, weight: panels, bias }, { rows: size });
+            },
+          },
+        ]
+      : []),
     {
       name: 'quantizeRows + matmulInt8',
       checked: [kernels.quantizeRows, kernels.matmulInt8],

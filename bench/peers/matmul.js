@@ -4,9 +4,9 @@
 import { attempt, interleave, openEngines } from './interleave.js';
 import { expectedRows } from './matmulInputs.js';
 
-/** The kernels that the rows of m2-reasoning run: the fastest for many rows, and the plain one. */
-const FAST_KERNEL = 'matmulPanels';
-const PLAIN_KERNEL = 'matmul';
+/** The kernels that the rows of m2-reasoning run: what its fast set has for the adapter, and the plain one. */
+const FAST_KERNEL = 'fast';
+const PLAIN_KERNEL = 'plain';
 
 const MAX_ERROR = 1e-5; // of the largest value; f32 sums of 1024 products stay far below
 
@@ -17,7 +17,7 @@ const MAX_ERROR = 1e-5; // of the largest value; f32 sums of 1024 products stay 
 export async function measureMatmul({ size, chain, rounds, warmups }) {
   /** @param {string} kernel @param {'bf16' | 'f32'} weightDtype */
   const ours = (kernel, weightDtype) => ({
-    name: `m2-reasoning ${kernel}, ${weightDtype} weights`,
+    name: `m2-reasoning ${kernel} matmul, ${weightDtype} weights`,
     module: 'oursMatmul.js',
     options: { size, chain, kernel, weightDtype },
   });

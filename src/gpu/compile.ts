@@ -112,12 +112,12 @@ function checkInterface({ name, bindings, ...declaration }: KernelDeclaration, w
     else {
       const wantedAccess = access === 'read' || access === 'weights' ? 'read' : 'read_write';
       const wantedType = dtype !== 'weights' ? dtype : layout === 'panels' ? 'vec4u' : 'u32';
-      const isVec4 = found.type === `vec4${dtype[0]}`; // the same values, four at a time
+      const isVector = found.type === `vec4${dtype[0]}` || found.type === `vec2${dtype[0]}`; // the same values, several at a time
       if (found.name !== binding)
         fail(`@binding(${index}) is ${found.name}, declared is ${binding}`, binding);
       if (found.access !== wantedAccess)
         fail(`${binding} is ${found.access}, declared is ${wantedAccess}`, binding);
-      if (found.type !== wantedType && !isVec4)
+      if (found.type !== wantedType && !isVector)
         fail(`${binding} holds ${found.type}, declared is ${wantedType}`, binding);
     }
   }

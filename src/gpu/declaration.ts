@@ -84,7 +84,7 @@ export interface KernelDeclaration<B extends Bindings = Bindings, P extends Para
   readonly params?: P;
   /** Values of `override`s. `<BINDING>_DTYPE` is set by the host from the tensor. */
   readonly constants?: Constants;
-  /** The text says `enable subgroups`; the host sets its `override SUBGROUP_SIZE` from the adapter. */
+  /** The text has an `override SUBGROUP_SIZE`, which the host sets from the adapter. */
   readonly usesSubgroups?: boolean;
   /** Workgroups to start; `constants` also holds the text's own `const NAME = 4u;`. */
   readonly dispatch: (sizes: Symbols, constants: Constants) => readonly number[];

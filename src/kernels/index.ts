@@ -21,6 +21,12 @@ import { matmul } from './matmul.ts';
 import { matmulInt8, matmulInt8Add, matmulInt8Gate } from './matmulInt8.ts';
 import { matmulPanels, matmulPanelsAdd, matmulPanelsGate, matmulPanelsGelu } from './matmulPanels.ts';
 import {
+  matmulPanelsQuad,
+  matmulPanelsQuadAdd,
+  matmulPanelsQuadGate,
+  matmulPanelsQuadGelu,
+} from './matmulPanelsQuad.ts';
+import {
   matmulPanelsTiled,
   matmulPanelsTiledAdd,
   matmulPanelsTiledGate,
@@ -97,6 +103,10 @@ export const kernels = {
   matmulPanelsAdd,
   matmulPanelsGate,
   matmulPanelsGelu,
+  matmulPanelsQuad,
+  matmulPanelsQuadAdd,
+  matmulPanelsQuadGate,
+  matmulPanelsQuadGelu,
   matmulPanelsTiled,
   matmulPanelsTiledAdd,
   matmulPanelsTiledGate,

@@ -121,12 +121,20 @@ const softwareKernels = {
   rmsNorm: standardKernels.rmsNorm.variant(fewThreads),
 };
 
+const quadKernels = {
+  matmulPanels: standardKernels.matmulPanelsQuad,
+  matmulPanelsAdd: standardKernels.matmulPanelsQuadAdd,
+  matmulPanelsGate: standardKernels.matmulPanelsQuadGate,
+  matmulPanelsGelu: standardKernels.matmulPanelsQuadGelu,
+};
+
 /**
  * A GPU reads memory in wide strips: neighbouring threads share them, by way of subgroups or workgroup memory. A software adapter
  * reads for each thread alone.
  */
 function adapterKernels({ device, info, isSoftware }: Gpu): Partial<KernelSet> {
-  if (isSoftware) return softwareKernels;
+  if (isSoftware)
+    return device.features.has('subgroups') ? { ...softwareKernels, ...quadKernels } : softwareKernels;
   const tiled = {
     attendToken: standardKernels.attendToken.variant({ constants: { WORKGROUP_SIZE: 64 } }),
     matmulPanels: standardKernels.matmulPanelsTiled,

@@ -53,17 +53,11 @@ export function tuningCandidates({ device, info, isSoftware }: Gpu, tuned: Tuned
     workgroupSizes.map((WORKGROUP_SIZE) => ({ kernel, constants: { WORKGROUP_SIZE } }));
   if (tuned === 'attentionScores' || tuned === 'attentionValues') return sizes(tuned, [8, 16, 32, 64]);
   if (tuned === 'matmulPanels') {
-    const tiles = [
-      [8, 8],
-      [4, 16],
-      [16, 4],
-      [4, 8],
-    ];
+    const threads = (kernel: Variant['kernel'], ...sizes: readonly [number, number][]): Variant[] =>
+      sizes.map(([WORKGROUP_M, WORKGROUP_N]) => ({ kernel, constants: { WORKGROUP_M, WORKGROUP_N } }));
     return [
-      ...tiles.map(([WORKGROUP_M, WORKGROUP_N]) => ({
-        kernel: tuned,
-        constants: { WORKGROUP_M, WORKGROUP_N },
-      })),
+      ...threads('matmulPanels', [8, 8], [4, 8], [16, 4]),
+      ...(device.features.has('subgroups') ? threads('matmulPanelsQuad', [8, 8], [4, 8], [2, 8]) : []),
       { kernel: 'matmulPanelsTiled', constants: {} },
     ];
   }

@@ -4,11 +4,13 @@
 import { kernels, openGpu, Pass, upload } from '../library.js';
 import { matmulInputs } from '../matmulInputs.js';
 
-/** @param {{ size: number, chain: number, kernel: 'matmul' | 'matmulPanels', weightDtype: 'bf16' | 'f32' }} options */
+/** @param {{ size: number, chain: number, kernel: 'plain' | 'fast', weightDtype: 'bf16' | 'f32' }} options */
 export async function open({ size, chain, kernel, weightDtype }) {
   const gpu = await openGpu();
   const { x0, weight, weightBf16, rows } = matmulInputs(size);
-  const layout = kernel === 'matmulPanels' ? 'panels' : 'rows';
+  const layout = kernel === 'fast' ? 'panels' : 'rows';
+  const quads = gpu.device.features.has('subgroups') ? kernels.matmulPanelsQuad : kernels.matmulPanels;
+  const matmulPanels = gpu.isSoftware ? quads : kernels.matmulPanelsTiled; // as src/model/kernelChoice.ts takes them
   const weights = upload(
     gpu,
     weightDtype === 'bf16' ? weightBf16 : weight,
@@ -22,10 +24,10 @@ export async function open({ size, chain, kernel, weightDtype }) {
   const pass = new Pass(gpu, 'matmul chain');
   let y = upload(gpu, x0, [size, size], 'x0');
   for (let i = 0; i < chain; i++) {
-    if (kernel === 'matmul') y = kernels.matmul(pass, { x: y, weight: weights, bias });
+    if (kernel === 'plain') y = kernels.matmul(pass, { x: y, weight: weights, bias });
     else {
       const xT = kernels.transposeRows(pass, { x: y }); // timed too: it is part of a linear layer
-      y = kernels.matmulPanels(pass, { xT, weight: weights, bias }, { rows: size });
+      y = matmulPanels(pass, { xT, weight: weights, bias }, { rows: size });
     }
   }
   const output = pass.readBack(kernels.gatherRows(pass, { x: y, index }));
