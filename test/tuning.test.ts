@@ -50,20 +50,20 @@ function tuned(
 }
 
 describe(`tune, on ${gpu.description}`, () => {
-  it('takes the fastest, and the default where nothing needs 8 % less time', async () => {
-    const candidates = [gemv({ WORKGROUP_SIZE: 8 }), gemv({ WORKGROUP_SIZE: 32 })];
+  it('takes another than the default where it needs 8 % less time', async () => {
+    const candidates = [gemv({ WORKGROUP_SIZE: 32 })];
     const times = [
-      [100, 120, 92.1],
-      [100, 91.9, 50],
+      [100, 92.1],
+      [100, 50],
     ];
     const { tuning, rows } = await tuned([...down, ...gateUp], candidates, times);
     const standard = defaultVariant(gpu, 'gemvPanels');
     expect(rows).toMatchObject([
       { case: 'down', chosen: standard, gain: 1 },
-      { case: 'gate and up', chosen: candidates[1], gain: 2 },
+      { case: 'gate and up', chosen: candidates[0], gain: 2 },
     ]);
     expect(tuning).toEqual({
-      gemvPanels: { [down[0].shapeClass]: standard, [gateUp[0].shapeClass]: candidates[1] },
+      gemvPanels: { [down[0].shapeClass]: standard, [gateUp[0].shapeClass]: candidates[0] },
     });
   });
 
