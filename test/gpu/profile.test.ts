@@ -201,9 +201,9 @@ describe('onPass of forward', () => {
       const joined = joinProfiles([...profiles.values()]);
       expectPlausible(joined);
       expect(joined.dispatches).toBe(counted);
-      const scores = profiles.get('decode')?.rows.find(({ kernel }) => kernel === 'attentionScores');
+      const attention = profiles.get('decode')?.rows.find(({ kernel }) => kernel === 'attendToken');
       const width = llm.hiddenSize; // of all heads; the step's token sees the prompt and itself
-      expect(scores?.flops).toBe(llm.numHiddenLayers * 2 * width * (inputIds.length + 1));
+      expect(attention?.flops).toBe(llm.numHiddenLayers * 4 * width * (inputIds.length + 1));
     } finally {
       await model.destroy();
     }
