@@ -6,6 +6,9 @@ import { matmulReference } from './reference/matmul.ts';
 import { linearAddReference, linearGateReference } from './reference/panelLinear.ts';
 import { erf, flatGroup, readWeight, storePanel } from './shared/helpers.ts';
 
+/** Values of a row that share a scale, as in quantizeRows.wgsl and quantizePanels.wgsl. */
+export const INT8_BLOCK = 32;
+
 /** What the kernels of a linear layer on 8-bit integers have in common; see `gemvInt8`. `words` is inDim / 4. */
 export const int8Contract = {
   weightInputs: {

@@ -1,6 +1,6 @@
 import { readWrite, write } from '../gpu/declaration.ts';
 import { defineKernel } from '../gpu/kernel.ts';
-import { matmulPanelsContract } from './matmulPanels.ts';
+import { endingCases, matmulPanelsContract } from './matmulPanels.ts';
 import { matmulReference } from './reference/matmul.ts';
 import {
   fromTransposed,
@@ -12,10 +12,7 @@ import {
 const { inputs, gateTolerance, ...contract } = matmulPanelsContract;
 const quad = { ...contract, code: new URL('./matmulPanelsQuad.wgsl', import.meta.url) };
 const constants = { WORKGROUP_M: 8, WORKGROUP_N: 8 };
-/** The endings come after the same text: for them one dtype and short sums are enough, and compiling is slow. */
-const endingCases = contract.cases
-  .filter(({ sizes }) => sizes.inDim < 1000)
-  .map((one) => ({ ...one, weightDtype: 'bf16' as const }));
+const cases = endingCases(contract.cases);
 
 /** `matmulPanels` whose lanes share their loads of x four by four: for software adapters with subgroups of eight and more. */
 export const matmulPanelsQuad = defineKernel({
@@ -33,7 +30,7 @@ export const matmulPanelsQuadAdd = defineKernel({
   bindings: { ...inputs, out: readWrite('f32', ['rows', 'outDim']) },
   constants: { ...constants, EPILOGUE: 1 },
   reference: fromTransposed(linearAddReference),
-  cases: endingCases,
+  cases,
 });
 
 /** `matmulPanelsGate` in the same way. */
@@ -43,7 +40,7 @@ export const matmulPanelsQuadGate = defineKernel({
   bindings: { ...inputs, out: write('f32', ['rows', ({ outDim }) => outDim / 2]) },
   constants: { ...constants, EPILOGUE: 2 },
   reference: fromTransposed(linearGateReference),
-  cases: endingCases,
+  cases,
   tolerance: gateTolerance,
 });
 
@@ -54,5 +51,5 @@ export const matmulPanelsQuadGelu = defineKernel({
   bindings: { ...inputs, out: write('f32', ['rows', 'outDim']) },
   constants: { ...constants, EPILOGUE: 3 },
   reference: fromTransposed(linearGeluReference),
-  cases: endingCases,
+  cases,
 });

@@ -1,6 +1,6 @@
 import { readWrite, write } from '../gpu/declaration.ts';
 import { defineKernel } from '../gpu/kernel.ts';
-import { matmulPanelsContract } from './matmulPanels.ts';
+import { endingCases, matmulPanelsContract } from './matmulPanels.ts';
 import { matmulReference } from './reference/matmul.ts';
 import {
   fromTransposed,
@@ -24,10 +24,7 @@ const tiled = {
     { name: 'two by two tiles', sizes: { rows: 67, inDim: 33, outDim: 70 }, weightDtype: 'bf16' as const },
   ],
 };
-/** The epilogues come after the same text: for them one dtype and short sums are enough, and compiling is slow. */
-const epilogueCases = tiled.cases
-  .filter(({ sizes }) => sizes.inDim < 1000)
-  .map((one) => ({ ...one, weightDtype: 'bf16' as const }));
+const cases = endingCases(tiled.cases);
 
 /** `matmulPanels` by way of workgroup memory, 64 x 64 values of out per workgroup: for GPUs, where far apart reads are slow. */
 export const matmulPanelsTiled = defineKernel({
@@ -45,7 +42,7 @@ export const matmulPanelsTiledAdd = defineKernel({
   bindings: { ...inputs, out: readWrite('f32', ['rows', 'outDim']) },
   constants: { EPILOGUE: 1 },
   reference: fromTransposed(linearAddReference),
-  cases: epilogueCases,
+  cases,
 });
 
 /** `matmulPanelsGate` in the same way. */
@@ -55,7 +52,7 @@ export const matmulPanelsTiledGate = defineKernel({
   bindings: { ...inputs, out: write('f32', ['rows', ({ outDim }) => outDim / 2]) },
   constants: { EPILOGUE: 2 },
   reference: fromTransposed(linearGateReference),
-  cases: epilogueCases,
+  cases,
   tolerance: gateTolerance,
 });
 
@@ -66,5 +63,5 @@ export const matmulPanelsTiledGelu = defineKernel({
   bindings: { ...inputs, out: write('f32', ['rows', 'outDim']) },
   constants: { EPILOGUE: 3 },
   reference: fromTransposed(linearGeluReference),
-  cases: epilogueCases,
+  cases,
 });

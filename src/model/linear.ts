@@ -1,6 +1,7 @@
 /** Linear layers: the one place that knows which kernel runs one, and what else that kernel can do on the way. */
 import type { Pass } from '../gpu/pass.ts';
 import type { Tensor } from '../gpu/tensor.ts';
+import { INT8_BLOCK } from '../kernels/gemvInt8.ts';
 import type { ModelKernels } from './kernelChoice.ts';
 import type { Linear } from './weightLoader.ts';
 
@@ -72,8 +73,8 @@ function int8Call(pass: Pass, kernels: ModelKernels, x: Tensor, { weight: quants
   if (scales === undefined) return null;
   const [rows, inDim] = x.shape;
   const paddedRows = 8 * Math.ceil(rows / 8);
-  const xQuants = pass.allocate('u32', [inDim / 4, paddedRows], 'x in 8 bits');
-  const xScales = pass.allocate('f32', [inDim / 32, paddedRows], 'x scales');
+  const xQuants = pass.allocate('u32', [inDim / 4, paddedRows], 'x in 8 bits'); // four to a word
+  const xScales = pass.allocate('f32', [inDim / INT8_BLOCK, paddedRows], 'x scales');
   kernels.quantizeRows(pass, { x, xQuants, xScales });
   const params = { weightFirstRow: 0, weightRows: bias.shape[0] };
   return { tensors: { xQuants, xScales, quants, scales, bias }, params };

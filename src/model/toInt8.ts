@@ -1,10 +1,9 @@
 /** Linear layers in 8-bit integers: what `precision: 'fast'` makes of them at load. */
 import { Pass } from '../gpu/pass.ts';
-import { sizeBytes, type Tensor, zeros } from '../gpu/tensor.ts';
+import { sizeBytes, zeros } from '../gpu/tensor.ts';
+import { INT8_BLOCK } from '../kernels/gemvInt8.ts';
 import type { ModelKernels } from './kernelChoice.ts';
 import type { Linear, WeightLoader } from './weightLoader.ts';
-
-const BLOCK = 32; // values of a row that share a scale
 
 /**
  * Turns a layer's weight into integers on the GPU, and frees it.
@@ -17,10 +16,10 @@ export async function toInt8(loader: WeightLoader, kernels: ModelKernels, layer:
   const [outDim, inDim] = weight.shape;
   const panels = Math.ceil(outDim / 8);
   const shape = [panels, inDim / 4, 8];
-  if (inDim % BLOCK !== 0 || sizeBytes({ dtype: 'u32', shape }) > gpu.maxBindingBytes) return layer;
+  if (inDim % INT8_BLOCK !== 0 || sizeBytes({ dtype: 'u32', shape }) > gpu.maxBindingBytes) return layer;
 
-  const quants: Tensor = zeros(gpu, 'u32', shape, `${weight.name} in 8 bits`); // [panels, inDim / 4, 8]
-  const scales: Tensor = zeros(gpu, 'f32', [panels, inDim / BLOCK, 8], `${weight.name} scales`); // [panels, inDim / 32, 8]
+  const quants = zeros(gpu, 'u32', shape, `${weight.name} in 8 bits`); // [panels, inDim / 4, 8]
+  const scales = zeros(gpu, 'f32', [panels, inDim / INT8_BLOCK, 8], `${weight.name} scales`); // [panels, inDim / 32, 8]
   const pass = new Pass(gpu, 'to 8 bits');
   kernels.quantizePanels(pass, { weight, quants, scales });
   try {
