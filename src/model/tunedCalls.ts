@@ -60,7 +60,8 @@ export function tunedCalls({ vision, llm }: ModelConfig, dtype: WeightDtype): Tu
     ),
     linear(1, 1, ['head', llm.vocabSize, hiddenSize]),
     ...tower.map((layer) => linear(MANY_ROWS, vision.depth, layer)),
-    ...[1, FEW_ROWS, MANY_ROWS].flatMap((tokens) => [
+    // One token is a matter of attendToken, which has no variants.
+    ...[FEW_ROWS, MANY_ROWS].flatMap((tokens) => [
       attention('attentionScores', tokens),
       attention('attentionValues', tokens),
     ]),
