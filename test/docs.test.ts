@@ -89,6 +89,7 @@ describe('docs/KERNELS.md', () => {
   it('has a row for each kernel, and no other', () => {
     const rows = matches(textOf('docs/KERNELS.md'), /^\| \[(\w+)\]\(/gm);
     expect(sorted(rows)).toEqual(sorted(Object.keys(kernels)));
+    expect(rows.length, 'a kernel has two rows').toBe(new Set(rows).size);
   });
 });
 
