@@ -18,16 +18,44 @@ export function paddedRows(rows: number): number {
  * @param rows [n, inDim], as stored
  * @param target [paddedRows(n), inDim] values; everything is written
  */
-export function packPanels<T extends Float32Array | Uint16Array>(rows: T, inDim: number, target: T): void {
-  const count = rows.length / inDim;
+export function packPanels(
+  rows: Float32Array | Uint16Array,
+  inDim: number,
+  target: Float32Array | Uint16Array,
+): void {
+  const wholePanels = rows.length - (rows.length % (PANEL_ROWS * inDim));
   const is16Bit = rows instanceof Uint16Array;
-  for (let row = 0; row < paddedRows(count); row++) {
-    const inPanel = row % PANEL_ROWS;
-    const place = is16Bit ? 2 * (inPanel % 4) + (inPanel >> 2) : inPanel;
-    let to = (row - inPanel) * inDim + place;
-    let from = row * inDim;
-    if (row < count) for (let k = 0; k < inDim; k++, to += PANEL_ROWS) target[to] = rows[from++];
-    else for (let k = 0; k < inDim; k++, to += PANEL_ROWS) target[to] = 0;
+  // A loop for each type: in one loop for both every access is twice as slow.
+  if (is16Bit) packHalves(rows.subarray(0, wholePanels), inDim, target as Uint16Array);
+  else packFloats(rows.subarray(0, wholePanels), inDim, target as Float32Array);
+  if (wholePanels === rows.length) return;
+  const last = is16Bit ? new Uint16Array(PANEL_ROWS * inDim) : new Float32Array(PANEL_ROWS * inDim); // zeros behind its rows
+  last.set(rows.subarray(wholePanels));
+  packPanels(last, inDim, target.subarray(wholePanels));
+}
+
+function packHalves(rows: Uint16Array, inDim: number, target: Uint16Array): void {
+  for (let panel = 0; panel < rows.length; panel += PANEL_ROWS * inDim) {
+    let to = panel;
+    for (let k = panel; k < panel + inDim; k++, to += PANEL_ROWS) {
+      target[to] = rows[k];
+      target[to + 1] = rows[k + 4 * inDim];
+      target[to + 2] = rows[k + inDim];
+      target[to + 3] = rows[k + 5 * inDim];
+      target[to + 4] = rows[k + 2 * inDim];
+      target[to + 5] = rows[k + 6 * inDim];
+      target[to + 6] = rows[k + 3 * inDim];
+      target[to + 7] = rows[k + 7 * inDim];
+    }
+  }
+}
+
+function packFloats(rows: Float32Array, inDim: number, target: Float32Array): void {
+  for (let panel = 0; panel < rows.length; panel += PANEL_ROWS * inDim) {
+    let to = panel;
+    for (let k = panel; k < panel + inDim; k++) {
+      for (let row = 0; row < PANEL_ROWS; row++) target[to++] = rows[k + row * inDim];
+    }
   }
 }
 
