@@ -13,7 +13,7 @@
 // each component of a load, and hardly for an exchange in a quad. Four threads in a row are taken to be a quad, as drivers have it.
 
 enable subgroups;
-diagnostic(off, subgroup_uniformity);  // all lanes take part in every exchange, which the compiler can't see
+diagnostic(off, subgroup_uniformity);  // all lanes of a quad take part in every exchange, which the compiler can't see
 
 override WORKGROUP_M: u32 = 8u;  // threads along the rows of out
 override WORKGROUP_N: u32 = 8u;  // threads along its columns, a multiple of four
@@ -37,14 +37,16 @@ struct Params {
 
 @compute @workgroup_size(WORKGROUP_N, WORKGROUP_M)
 fn main(@builtin(global_invocation_id) thread: vec3u) {
-  // Threads past the edge repeat the last panel or rows, for their quad, and store nothing.
+  if (8u * thread.y >= params.rows) {  // a whole quad: its lanes have the same rows
+    return;
+  }
+  // Threads past the last panel repeat that one, for their quad, and store nothing.
   let panel = min(thread.x, (params.weightRows + 7u) / 8u - 1u);
-  let rowBlock = min(thread.y, (params.rows + 7u) / 8u - 1u);
   let panelStart = panel * params.inDim;
   let rowPairs = (params.rows + 7u) / 8u * 4u;  // vec2 per k
-  let pair = 4u * rowBlock + thread.x % 4u;     // the two rows that this lane loads
+  let pair = 4u * thread.y + thread.x % 4u;     // the two rows that this lane loads
 
-  var upper0 = vec4f(0.0);  // row 8 · rowBlock + 0, columns 8 · panel + 0, 1, 2, 3
+  var upper0 = vec4f(0.0);  // row 8 · thread.y + 0, columns 8 · panel + 0, 1, 2, 3
   var lower0 = vec4f(0.0);  // the same row, columns 8 · panel + 4, 5, 6, 7
   var upper1 = vec4f(0.0);
   var lower1 = vec4f(0.0);
