@@ -1,5 +1,6 @@
 import { GpuError, type M2Error } from '../errors.ts';
 import type { GpuPlatform } from './dawn.node.ts';
+import { WorkPace } from './workPace.ts';
 
 export interface OpenGpuOptions {
   readonly powerPreference?: GPUPowerPreference;
@@ -71,6 +72,8 @@ export class Gpu {
   readonly readText: (url: URL) => Promise<string>;
   /** Compiled kernels, by declaration and constants; see compile.ts. */
   readonly pipelines = new WeakMap<object, Map<string, Promise<unknown>>>();
+  /** How much work it takes at once; `Pass.run` asks it. */
+  readonly workPace = new WorkPace();
   readonly counters: GpuCounters = { buffers: 0, bindGroups: 0, dispatches: 0, submits: 0, readBackBytes: 0 };
   readonly #platform: GpuPlatform;
   /** Rejects of the waits that are under way: when the device is lost, some would resolve and some never end. */

@@ -29,8 +29,6 @@ export interface ReadBack {
   read(): Promise<Float32Array | Uint32Array | Int32Array>;
 }
 
-const FIRST_GROUP_STEPS = 8;
-const GROUP_MS = 40; // of work between two looks at an abort signal
 export const WEIGHT_DTYPE_CODES = { f32: 0, bf16: 1, f16: 2 } as const; // as kernels/shared/readWeight.wgsl names them
 
 /**
@@ -180,17 +178,17 @@ export class Pass {
    */
   async run(signal?: AbortSignal): Promise<void> {
     const prepared = await this.prepared();
-    const wait = new LearnedWait();
-    let steps = FIRST_GROUP_STEPS;
+    const { workPace } = this.gpu;
     for (let begin = 0; begin < prepared.length; ) {
       signal?.throwIfAborted();
-      const startedAt = performance.now();
-      this.#encode(prepared.slice(begin, begin + steps));
-      await wait.sleepFirst(steps, () => this.gpu.idle());
-      begin += steps;
-      const elapsedMs = performance.now() - startedAt;
-      if (elapsedMs < GROUP_MS / 2) steps *= 2;
-      else if (elapsedMs > GROUP_MS) steps = Math.max(1, steps >> 1);
+      const end = workPace.groupEnd(prepared, begin);
+      const group = prepared.slice(begin, end);
+      await workPace.run(
+        group,
+        () => this.#encode(group),
+        () => this.gpu.idle(),
+      );
+      begin = end;
     }
     await this.#showTaps();
   }
