@@ -1,10 +1,10 @@
-/** One token attends to the cache in several ways, of which the adapter and its kernels choose one: they agree. */
+/** Tokens and patches attend in several ways, of which the adapter, its kernels and the room for scores choose one: they agree. */
 import { afterAll, expect, it } from 'vitest';
 import { compareArrays } from '../src/gpu/compare.ts';
 import { openGpu } from '../src/gpu/device.ts';
 import { Pass } from '../src/gpu/pass.ts';
 import { freeTensors, readTensor, upload, writePiece } from '../src/gpu/tensor.ts';
-import { attendToCache, beginAttention } from '../src/model/attention.ts';
+import { attendToCache, beginAttention, visionAttention } from '../src/model/attention.ts';
 import { folderFiles } from '../src/model/checkpointFolder.node.ts';
 import { readModelConfig } from '../src/model/config.ts';
 import { chooseKernels, type ModelKernels } from '../src/model/kernelChoice.ts';
@@ -13,35 +13,47 @@ import { textPositions } from '../src/model/positions.ts';
 import { tiny } from './tinyExamples.ts';
 
 const gpu = await openGpu();
-afterAll(() => gpu.destroy());
+const small = await openGpu({ maxBindingBytes: 10_000 }); // room for the scores of a few queries at a time
+afterAll(() => {
+  gpu.destroy();
+  small.destroy();
+});
 
 const CONTEXT = 40;
 const { llm } = await readModelConfig(folderFiles(tiny));
 const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, headDim } = llm;
 const waves = (length: number, step: number) => Float32Array.from({ length }, (_, i) => Math.sin(i * step));
 
-/** Keys 0 … 20 lie in the cache, the token of key 21 attends. @returns what comes out, and the kernels that ran */
-async function attend(kernels: ModelKernels) {
-  const cache = new KvCache(gpu, llm, CONTEXT, textPositions(0), 'sections');
+/** Keys 0 … 20 lie in the cache, the tokens from key 21 on attend. @returns what comes out, and the kernels that ran */
+async function attend(kernels: ModelKernels, tokens = 1, onGpu = gpu) {
+  const cache = new KvCache(onGpu, llm, CONTEXT, textPositions(0), 'sections');
   const { k, v } = cache.layers[0];
   for (const [step, { pieces }] of [k, v].entries()) {
     const values = waves(kvHeads * CONTEXT * headDim, 0.7 + step);
-    writePiece(gpu, pieces[0], 0, new Uint8Array(values.buffer));
+    writePiece(onGpu, pieces[0], 0, new Uint8Array(values.buffer));
   }
   const qkvDim = (heads + 2 * kvHeads) * headDim;
-  const qkv = upload(gpu, waves(qkvDim, 0.3), [1, qkvDim], 'qkv');
-  const pass = new Pass(gpu, 'attention');
-  const angles = beginAttention(pass, kernels, 1, heads, cache);
-  const out = attendToCache(pass, kernels, qkv, cache, 0, angles);
+  const qkv = upload(onGpu, waves(tokens * qkvDim, 0.3), [tokens, qkvDim], 'qkv');
+  const pass = new Pass(onGpu, 'attention');
+  const seen = cache.upTo(21 + tokens);
+  const angles = beginAttention(pass, kernels, tokens, heads, seen);
+  const out = attendToCache(pass, kernels, qkv, seen, 0, angles);
   cache.setStart(21);
   await pass.submit();
-  const outputs = (await Promise.all([out, k, v].map((tensor) => readTensor(gpu, tensor)))) as Float32Array[];
-  const steps = await pass.prepared();
-  const ran = steps.map((step) => (step.kind === 'dispatch' ? step.call.declaration.name : 'copy'));
+  const outputs = (await Promise.all(
+    [out, k, v].map((tensor) => readTensor(onGpu, tensor)),
+  )) as Float32Array[];
+  const ran = await kernelsOf(pass);
   await pass.destroy();
-  await freeTensors(gpu, [qkv]);
+  await freeTensors(onGpu, [qkv]);
   await cache.destroy();
   return { outputs, ran };
+}
+
+async function kernelsOf(pass: Pass) {
+  return (await pass.prepared()).map((step) =>
+    step.kind === 'dispatch' ? step.call.declaration.name : 'copy',
+  );
 }
 
 it('in one kernel, in splits, and step by step: output and cache', async () => {
@@ -58,4 +70,50 @@ it('in one kernel, in splits, and step by step: output and cache', async () => {
       expect(compareArrays(actual, plain.outputs[i], tolerance)).toMatchObject({ ok: true });
     }
   }
+});
+
+it('several tokens: all at once, some at a time, and step by step', async () => {
+  const tokens = 15;
+  const plain = await attend(chooseKernels(gpu, { kernelSet: 'plain' }).kernels, tokens);
+  const whole = await attend(chooseKernels(gpu, {}).kernels, tokens);
+  const parts = await attend(chooseKernels(small, {}).kernels, tokens, small);
+  expect(plain.ran).toEqual(['mRope', 'writeKv', 'causalAttention']);
+  const halves = ['attentionScores', 'attentionValues'];
+  expect(whole.ran).toEqual(['rotateAndCache', ...halves]);
+  expect(parts.ran).toEqual(['rotateAndCache', ...halves, ...halves]); // 8 and 7
+  const tolerance = { abs: 0, rel: 5e-6, reason: 'sums of 36 values in another order' };
+  for (const [i, expected] of plain.outputs.entries()) {
+    expect(compareArrays(whole.outputs[i], expected, tolerance)).toMatchObject({ ok: true });
+    expect(parts.outputs[i]).toEqual(whole.outputs[i]);
+  }
+});
+
+it('patches: all at once, and some at a time', async () => {
+  const [patches, numHeads, size] = [44, 4, 16];
+  const bounds = [0, 16, 20, 44];
+  const segments = bounds
+    .slice(1)
+    .flatMap((end, i) => new Array(end - bounds[i]).fill([bounds[i], end]).flat());
+  const run = async (onGpu: typeof gpu, kernels: ModelKernels) => {
+    const shape = [patches, 3 * numHeads * size];
+    const qkv = upload(onGpu, waves(shape[0] * shape[1], 0.3), shape, 'qkv');
+    const bound = upload(onGpu, Uint32Array.from(segments), [patches, 2], 'segments');
+    const pass = new Pass(onGpu, 'vision attention');
+    const out = visionAttention(pass, kernels, qkv, bound, numHeads);
+    await pass.submit();
+    const values = (await readTensor(onGpu, out)) as Float32Array;
+    const ran = await kernelsOf(pass);
+    await pass.destroy();
+    await freeTensors(onGpu, [qkv, bound]);
+    return { values, ran };
+  };
+  const plain = await run(gpu, chooseKernels(gpu, { kernelSet: 'plain' }).kernels);
+  const whole = await run(gpu, chooseKernels(gpu, {}).kernels);
+  const parts = await run(small, chooseKernels(small, {}).kernels);
+  expect(plain.ran).toEqual(['visionAttention']);
+  expect(whole.ran).toEqual(['visionScores', 'visionValues']);
+  expect(parts.ran).toEqual(new Array(4).fill(whole.ran).flat()); // three times 12, and 8
+  const tolerance = { abs: 0, rel: 5e-6, reason: 'sums of 24 values in another order' };
+  expect(compareArrays(whole.values, plain.values, tolerance)).toMatchObject({ ok: true });
+  expect(parts.values).toEqual(whole.values);
 });

@@ -10,8 +10,9 @@ export const MAX_GROUPS = 65_535; // of one axis: grids in two and three dimensi
  *
  * `qkv` [tokens, qkvDim] f32 after rotary, with qkvDim = (heads + 2 · kvHeads) · headDim, headDim a multiple of 4;
  * `kCache` [kvHeads, context, headDim] f32 with the new tokens written; `start` [1] u32: cache index of token 0.
- * In place on `scores` [kvHeads, rowBlocks, context, 4] f32: row 4 · block + i is token · group + head % group, with group =
- * heads / kvHeads. Blocks of four keys after the last key of their rows are left alone.
+ * In place on `scores` [kvHeads, rowBlocks, keys, 4] f32, of the tokens firstToken … firstToken + queries - 1: row 4 · block + i is
+ * (token - firstToken) · group + head % group, with group = heads / kvHeads. `keys` is start + firstToken + queries or more, at most
+ * context. Blocks of four keys after the last key of their rows are left alone.
  *
  * @throws KernelError KERNEL_LIMIT when headDim is not a multiple of 4, or there are more than 65,535 blocks of rows
  * Follows: modeling_qwen2_5.py, Qwen2Attention
@@ -23,8 +24,9 @@ export const attentionScores = defineKernel({
     qkv: read('f32', ['tokens', 'qkvDim']),
     kCache: read('f32', ['kvHeads', 'context', 'headDim']),
     start: read('u32', [1]),
-    scores: readWrite('f32', ['kvHeads', rowBlocks, 'context', 4]),
+    scores: readWrite('f32', ['kvHeads', rowBlocks, 'keys', 4]),
   },
+  params: { firstToken: 'u32', queries: 'u32' },
   constants: { WORKGROUP_SIZE: 16 },
   dispatch: (sizes, { WORKGROUP_SIZE }) => {
     assertMultipleOf('attentionScores', 'headDim', sizes.headDim, 4);
@@ -35,13 +37,13 @@ export const attentionScores = defineKernel({
       MAX_GROUPS,
       'give fewer tokens in one call',
     );
-    return [Math.ceil(sizes.context / 4 / WORKGROUP_SIZE), rowBlocks(sizes), sizes.kvHeads];
+    return [Math.ceil(sizes.keys / 4 / WORKGROUP_SIZE), rowBlocks(sizes), sizes.kvHeads];
   },
   reference: attentionScoresReference,
   flops: attentionHalfFlops,
-  touches: ({ tokens, context }, { start }) => {
-    const keys = (start[0] + tokens) / context;
-    return { kCache: keys, scores: keys };
+  touches: ({ tokens, firstToken, queries, context, keys }, { start }) => {
+    const touched = start[0] + firstToken + queries;
+    return { qkv: queries / tokens, kCache: touched / context, scores: touched / keys };
   },
   cases: [
     ...attentionCases(),
@@ -59,18 +61,18 @@ export const attentionScores = defineKernel({
   },
 });
 
-/** How many blocks of four rows the query heads of all tokens make that share a key head. */
-export function rowBlocks({ tokens, qkvDim, kvHeads, headDim }: Symbols): number {
+/** How many blocks of four rows the query heads of the asking tokens make that share a key head. */
+export function rowBlocks({ queries, qkvDim, kvHeads, headDim }: Symbols): number {
   const heads = qkvDim / headDim - 2 * kvHeads;
-  return Math.ceil((tokens * heads) / kvHeads / 4);
+  return Math.ceil((queries * heads) / kvHeads / 4);
 }
 
 /** A product and a sum for each query, key and dimension. */
 export function attentionHalfFlops(
-  { tokens, qkvDim, kvHeads, headDim }: Symbols,
+  { firstToken, queries, qkvDim, kvHeads, headDim }: Symbols,
   { start }: Readonly<Record<string, ArrayLike<number>>>,
 ): number {
-  const keys = tokens * start[0] + (tokens * (tokens + 1)) / 2; // of all queries of one head
+  const keys = queries * (start[0] + firstToken) + (queries * (queries + 1)) / 2; // of all queries of one head
   return 2 * (qkvDim - 2 * kvHeads * headDim) * keys;
 }
 
@@ -101,6 +103,11 @@ export function attentionCases() {
       { tokens: 1, heads: 2, kvHeads: 1, headDim: 32, context: 260 },
       256,
     ),
+    attentionCase(
+      'some of the tokens, some of the cache',
+      { tokens: 9, firstToken: 3, queries: 5, heads: 6, kvHeads: 2, headDim: 16, context: 40, keys: 21 },
+      13,
+    ),
     {
       ...attentionCase('zeros', { tokens: 2, heads: 2, kvHeads: 2, headDim: 8, context: 4 }, 1),
       scale: 0,
@@ -108,7 +115,10 @@ export function attentionCases() {
   ];
 }
 
+/** @param shape without `queries` and `keys` all tokens ask, and scores have room for the whole cache */
 export function attentionCase(name: string, { heads, ...shape }: Record<string, number>, start: number) {
-  const qkvDim = (heads + 2 * shape.kvHeads) * shape.headDim;
-  return { name, sizes: { ...shape, qkvDim }, inputs: () => ({ start: Uint32Array.of(start) }) };
+  const { tokens, kvHeads, context, headDim } = shape;
+  const qkvDim = (heads + 2 * kvHeads) * headDim;
+  const sizes = { firstToken: 0, queries: tokens, keys: context, ...shape, qkvDim };
+  return { name, sizes, inputs: () => ({ start: Uint32Array.of(start) }) };
 }

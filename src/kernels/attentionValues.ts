@@ -1,4 +1,4 @@
-import { assertMultipleOf, assertSizeAtMost, read, write } from '../gpu/declaration.ts';
+import { assertMultipleOf, assertSizeAtMost, read, readWrite } from '../gpu/declaration.ts';
 import { defineKernel } from '../gpu/kernel.ts';
 import type { Symbols } from '../gpu/shapes.ts';
 import {
@@ -19,9 +19,9 @@ const unreadScores = attentionCase(
 /**
  * Causal grouped-query attention, second half: softmax and weighted values of the scores of `attentionScores`.
  *
- * `scores` [kvHeads, rowBlocks, context, 4] f32; `vCache` [kvHeads, context, headDim] f32 with the new tokens written, headDim a
- * multiple of 8; `start` [1] u32: cache index of token 0; `tokens` and `qkvDim` are those of `attentionScores`
- * → [tokens, heads · headDim] f32.
+ * `scores` [kvHeads, rowBlocks, keys, 4] f32; `vCache` [kvHeads, context, headDim] f32 with the new tokens written, headDim a
+ * multiple of 8; `start` [1] u32: cache index of token 0; `qkvDim`, `firstToken` and `queries` are those of `attentionScores`.
+ * In place on `out` [tokens, heads · headDim] f32: the rows of the asking tokens.
  *
  * @throws KernelError KERNEL_LIMIT when headDim is not a multiple of 8, or there are more than 65,535 workgroups
  * Follows: modeling_qwen2_5.py, Qwen2Attention
@@ -30,12 +30,12 @@ export const attentionValues = defineKernel({
   name: 'attentionValues',
   code: new URL('./attentionValues.wgsl', import.meta.url),
   bindings: {
-    scores: read('f32', ['kvHeads', rowBlocks, 'context', 4]),
+    scores: read('f32', ['kvHeads', rowBlocks, 'keys', 4]),
     vCache: read('f32', ['kvHeads', 'context', 'headDim']),
     start: read('u32', [1]),
-    out: write('f32', ['tokens', ({ qkvDim, kvHeads, headDim }) => qkvDim - 2 * kvHeads * headDim]),
+    out: readWrite('f32', ['tokens', ({ qkvDim, kvHeads, headDim }) => qkvDim - 2 * kvHeads * headDim]),
   },
-  params: { tokens: 'u32', qkvDim: 'u32' },
+  params: { qkvDim: 'u32', firstToken: 'u32', queries: 'u32' },
   constants: { WORKGROUP_SIZE: 16 },
   dispatch: (sizes, { WORKGROUP_SIZE }) => {
     assertMultipleOf('attentionValues', 'headDim', sizes.headDim, 8);
@@ -45,9 +45,9 @@ export const attentionValues = defineKernel({
   },
   reference: attentionValuesReference,
   flops: attentionHalfFlops,
-  touches: ({ tokens, context }, { start }) => {
-    const keys = (start[0] + tokens) / context;
-    return { vCache: keys, scores: keys };
+  touches: ({ tokens, firstToken, queries, context, keys }, { start }) => {
+    const touched = start[0] + firstToken + queries;
+    return { vCache: touched / context, scores: touched / keys, out: queries / tokens };
   },
   cases: [
     ...attentionCases(),
@@ -67,13 +67,13 @@ export const attentionValues = defineKernel({
 
 /** Scores of about [-3, 3], NaN after the last key of a row and in rows past the edge. */
 function scoresWithNaN(sizes: Symbols, start: number): Float32Array {
-  const { tokens, qkvDim, kvHeads, context, headDim } = sizes;
+  const { queries, qkvDim, kvHeads, keys, headDim } = sizes;
   const group = qkvDim / headDim / kvHeads - 2;
   const blocks = rowBlocks(sizes);
-  return Float32Array.from({ length: kvHeads * blocks * context * 4 }, (_, index) => {
-    const key = Math.floor(index / 4) % context;
-    const row = 4 * (Math.floor(index / 4 / context) % blocks) + (index % 4);
-    const isRead = row < tokens * group && key <= start + Math.floor(row / group);
+  return Float32Array.from({ length: kvHeads * blocks * keys * 4 }, (_, index) => {
+    const key = Math.floor(index / 4) % keys;
+    const row = 4 * (Math.floor(index / 4 / keys) % blocks) + (index % 4);
+    const isRead = row < queries * group && key <= start + Math.floor(row / group);
     return isRead ? 3 * Math.sin(index) : Number.NaN;
   });
 }

@@ -17,25 +17,27 @@ const LOWEST_SCORE = -3.4e38;  // not -inf: (-inf) - (-inf) is NaN
 
 override WORKGROUP_SIZE: u32 = 16u;
 
-@group(0) @binding(0) var<storage, read> scores: array<vec4f>;      // [kvHeads, ceil(rows / 4), context, 4]
+@group(0) @binding(0) var<storage, read> scores: array<vec4f>;      // [kvHeads, ceil(rows / 4), keys, 4]
 @group(0) @binding(1) var<storage, read> vCache: array<vec4f>;      // [kvHeads, context, headDim]
 @group(0) @binding(2) var<storage, read> start: array<u32>;         // [1]: cache index of the first token
-@group(0) @binding(3) var<storage, read_write> out: array<vec4f>;   // [tokens, heads · headDim]
+@group(0) @binding(3) var<storage, read_write> out: array<vec4f>;   // [tokens, heads · headDim]: rows of the asking tokens
 @group(0) @binding(4) var<uniform> params: Params;
 
 struct Params {
-  tokens: u32,
   qkvDim: u32,
   kvHeads: u32,
   context: u32,
   headDim: u32,
+  keys: u32,
+  firstToken: u32,
+  queries: u32,
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) thread: u32) {
   let heads = params.qkvDim / params.headDim - 2u * params.kvHeads;
   let group = heads / params.kvHeads;  // query heads per key head
-  let rows = params.tokens * group;
+  let rows = params.queries * group;
   let dimVecs = params.headDim / 4u;
   let block = workgroup.x * WORKGROUP_SIZE + thread;  // neighbours are dimensions of the same rows
   let rowBlock = block / (dimVecs / 2u);
@@ -47,8 +49,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   }
 
   let row = min(4u * rowBlock + vec4u(0u, 1u, 2u, 3u), vec4u(rows - 1u));
-  let keyCount = start[0] + row / group + 1u;  // of each row; the last row's is the largest
-  let scoresStart = (kvHead * rowBlocks + rowBlock) * params.context;
+  let token = params.firstToken + row / group;
+  let keyCount = start[0] + token + 1u;  // of each row; the last row's is the largest
+  let scoresStart = (kvHead * rowBlocks + rowBlock) * params.keys;
   let valuesStart = kvHead * params.context * dimVecs + dim;
   var rowMax = vec4f(LOWEST_SCORE);
   var rowSum = vec4f(0.0);
@@ -80,7 +83,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   }
 
   // Rows past the edge go where the last one goes, and are stored before it: whatever their scores hold, it wins.
-  let at = (row / group * heads + kvHead * group + row % group) * dimVecs + dim;
+  let at = (token * heads + kvHead * group + row % group) * dimVecs + dim;
   out[at.w] = left3 / rowSum.w;
   out[at.w + 1u] = right3 / rowSum.w;
   out[at.z] = left2 / rowSum.z;

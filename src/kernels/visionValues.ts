@@ -1,4 +1,4 @@
-import { assertMultipleOf, assertSizeAtMost, read, write } from '../gpu/declaration.ts';
+import { assertMultipleOf, assertSizeAtMost, read, readWrite } from '../gpu/declaration.ts';
 import { defineKernel } from '../gpu/kernel.ts';
 import type { Symbols } from '../gpu/shapes.ts';
 import { MAX_GROUPS } from './attentionScores.ts';
@@ -13,8 +13,9 @@ const unreadScores = segmentsCase('scores that are not read are NaN', [3, 6, 1, 
 /**
  * Full attention within segments, second half: softmax and weighted values of the scores of `visionScores`.
  *
- * `scores` [numHeads, ceil(patches / 4), patches, 4] f32; `qkv` [patches, qkvDim] f32, with qkvDim = 3 · numHeads · headDim,
- * headDim a multiple of 8; `segments` [patches, 2] u32, as in `visionScores` → [patches, numHeads · headDim] f32.
+ * `scores` [numHeads, ceil(queries / 4), patches, 4] f32; `qkv` [patches, qkvDim] f32, with qkvDim = 3 · numHeads · headDim,
+ * headDim a multiple of 8; `segments` [patches, 2] u32, `firstPatch` and `queries` as in `visionScores`.
+ * In place on `out` [patches, numHeads · headDim] f32: the rows of the asking patches.
  *
  * @throws KernelError KERNEL_LIMIT when headDim is not a multiple of 8, or there are more than 65,535 workgroups
  * Follows: qwen2_5_vit.py, Qwen2_5_VLVisionSdpaAttention
@@ -23,17 +24,17 @@ export const visionValues = defineKernel({
   name: 'visionValues',
   code: new URL('./visionValues.wgsl', import.meta.url),
   bindings: {
-    scores: read('f32', ['numHeads', ({ patches }) => Math.ceil(patches / 4), 'patches', 4]),
+    scores: read('f32', ['numHeads', ({ queries }) => Math.ceil(queries / 4), 'patches', 4]),
     qkv: read('f32', ['patches', 'qkvDim']),
     segments: read('u32', ['patches', 2]),
-    out: write('f32', ['patches', ({ qkvDim }) => qkvDim / 3]),
+    out: readWrite('f32', ['patches', ({ qkvDim }) => qkvDim / 3]),
   },
-  params: { numHeads: 'u32' },
+  params: { numHeads: 'u32', firstPatch: 'u32', queries: 'u32' },
   constants: { WORKGROUP_SIZE: 16 },
-  dispatch: ({ patches, qkvDim, numHeads }, { WORKGROUP_SIZE }) => {
+  dispatch: ({ queries, qkvDim, numHeads }, { WORKGROUP_SIZE }) => {
     const headDim = qkvDim / 3 / numHeads;
     assertMultipleOf('visionValues', 'headDim', headDim, 8);
-    const groups = Math.ceil((Math.ceil(patches / 4) * headDim) / 8 / WORKGROUP_SIZE);
+    const groups = Math.ceil((Math.ceil(queries / 4) * headDim) / 8 / WORKGROUP_SIZE);
     assertSizeAtMost('visionValues', 'workgroups', groups, MAX_GROUPS, 'give fewer patches in one call');
     return [groups, numHeads];
   },

@@ -10,16 +10,18 @@ const LOWEST_SCORE = -3.4e38;  // not -inf: (-inf) - (-inf) is NaN
 
 override WORKGROUP_SIZE: u32 = 16u;
 
-@group(0) @binding(0) var<storage, read> scores: array<vec4f>;      // [heads, ceil(patches / 4), patches, 4]
+@group(0) @binding(0) var<storage, read> scores: array<vec4f>;      // [heads, ceil(queries / 4), patches, 4]
 @group(0) @binding(1) var<storage, read> qkv: array<vec4f>;         // [patches, 3 · heads · headDim]
 @group(0) @binding(2) var<storage, read> segments: array<u32>;      // [patches, 2]: first key, end of the keys
-@group(0) @binding(3) var<storage, read_write> out: array<vec4f>;   // [patches, heads · headDim]
+@group(0) @binding(3) var<storage, read_write> out: array<vec4f>;   // [patches, heads · headDim]: rows of the asking patches
 @group(0) @binding(4) var<uniform> params: Params;
 
 struct Params {
   patches: u32,
   qkvDim: u32,
   numHeads: u32,
+  firstPatch: u32,
+  queries: u32,
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -30,12 +32,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   let rowBlock = block / (dimVecs / 2u);
   let dim = 2u * (block % (dimVecs / 2u));  // in vec4
   let head = workgroup.y;
-  let rowBlocks = (params.patches + 3u) / 4u;
+  let rowBlocks = (params.queries + 3u) / 4u;
   if (rowBlock >= rowBlocks) {
     return;
   }
 
-  let row = min(4u * rowBlock + vec4u(0u, 1u, 2u, 3u), vec4u(params.patches - 1u));
+  let row = params.firstPatch + min(4u * rowBlock + vec4u(0u, 1u, 2u, 3u), vec4u(params.queries - 1u));
   let firstKey = vec4u(segments[2u * row.x], segments[2u * row.y], segments[2u * row.z], segments[2u * row.w]);
   let endKey = vec4u(segments[2u * row.x + 1u], segments[2u * row.y + 1u], segments[2u * row.z + 1u], segments[2u * row.w + 1u]);
   let scoresStart = (head * rowBlocks + rowBlock) * params.patches;

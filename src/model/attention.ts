@@ -1,8 +1,8 @@
 /** Attention: the one place that knows which kernels run it. */
 import type { Pass } from '../gpu/pass.ts';
-import { sizeBytes, type Tensor } from '../gpu/tensor.ts';
+import type { Tensor } from '../gpu/tensor.ts';
 import type { ModelKernels } from './kernelChoice.ts';
-import type { KvCache, LayerCache, Rotary } from './kvCache.ts';
+import type { AttendedCache, LayerCache, Rotary } from './kvCache.ts';
 
 const MAX_FUSED_GROUP = 8; // query heads of a key head that attendToken has room for
 
@@ -17,7 +17,7 @@ export function beginAttention(
   kernels: ModelKernels,
   tokens: number,
   heads: number,
-  { rotary, start, layers }: KvCache,
+  { rotary, start, layers }: AttendedCache,
 ): Tensor | null {
   const [kvHeads, , headDim] = layers[0].k.shape;
   const fits = tokens === 1 && headDim % 8 === 0 && heads <= MAX_FUSED_GROUP * kvHeads;
@@ -36,7 +36,7 @@ export function attendToCache(
   pass: Pass,
   kernels: ModelKernels,
   qkv: Tensor,
-  { rotary, start, layers }: KvCache,
+  { rotary, start, layers, keys }: AttendedCache,
   layer: number,
   angles: Tensor | null,
 ): Tensor {
@@ -47,7 +47,7 @@ export function attendToCache(
   }
   rotateAndCache(pass, kernels, qkv, rotary, start, layers[layer]);
   pass.tap(stage, qkv);
-  return causalAttention(pass, kernels, qkv, layers[layer], start);
+  return causalAttention(pass, kernels, qkv, layers[layer], start, keys);
 }
 
 /** All of attention for one token: `qkv` [1, qkvDim] before rotary → [1, heads · headDim]. */
@@ -131,15 +131,22 @@ function causalAttention(
   qkv: Tensor,
   { k: kCache, v: vCache }: LayerCache, // [kvHeads, context, headDim] each
   start: Tensor, // [1]
+  keys: number,
 ): Tensor {
   const [tokens, qkvDim] = qkv.shape;
-  const [kvHeads, context, headDim] = kCache.shape;
+  const [kvHeads, , headDim] = kCache.shape;
   const heads = qkvDim / headDim - 2 * kvHeads;
-  const shape = [kvHeads, Math.ceil((tokens * heads) / kvHeads / 4), context, 4];
-  if (kernels.twoPassAttention && headDim % 8 === 0 && hasRoom(pass, shape)) {
-    const scores = pass.allocate('f32', shape, 'attention scores'); // [kvHeads, rowBlocks, context, 4]
-    kernels.attentionScores(pass, { qkv, kCache, start, scores });
-    return kernels.attentionValues(pass, { scores, vCache, start }, { tokens, qkvDim });
+  if (kernels.twoPassAttention && headDim % 8 === 0) {
+    const out = pass.allocate('f32', [tokens, heads * headDim], 'attended');
+    for (const [firstToken, queries] of parts(pass, tokens, heads * keys)) {
+      pass.scope(() => {
+        const rowBlocks = Math.ceil((queries * heads) / kvHeads / 4);
+        const scores = pass.allocate('f32', [kvHeads, rowBlocks, keys, 4], 'attention scores');
+        kernels.attentionScores(pass, { qkv, kCache, start, scores }, { firstToken, queries });
+        return kernels.attentionValues(pass, { scores, vCache, start, out }, { qkvDim, firstToken, queries });
+      });
+    }
+    return out;
   }
   const attention = tokens === 1 ? kernels.decodeAttention : kernels.causalAttention;
   return attention(pass, { qkv, kCache, vCache, start });
@@ -154,17 +161,25 @@ export function visionAttention(
   numHeads: number,
 ): Tensor {
   const [patches, qkvDim] = qkv.shape;
-  const shape = [numHeads, Math.ceil(patches / 4), patches, 4];
-  if (kernels.twoPassVision && (qkvDim / 3 / numHeads) % 8 === 0 && hasRoom(pass, shape)) {
-    const scores = pass.allocate('f32', shape, 'vision scores'); // [numHeads, patchBlocks, patches, 4]
-    kernels.visionScores(pass, { qkv, segments, scores }, { numHeads });
-    return kernels.visionValues(pass, { scores, qkv, segments }, { numHeads });
+  if (kernels.twoPassVision && (qkvDim / 3 / numHeads) % 8 === 0) {
+    const out = pass.allocate('f32', [patches, qkvDim / 3], 'attended');
+    for (const [firstPatch, queries] of parts(pass, patches, numHeads * patches)) {
+      pass.scope(() => {
+        const scores = pass.allocate('f32', [numHeads, Math.ceil(queries / 4), patches, 4], 'vision scores');
+        kernels.visionScores(pass, { qkv, segments, scores }, { numHeads, firstPatch, queries });
+        return kernels.visionValues(pass, { scores, qkv, segments, out }, { numHeads, firstPatch, queries });
+      });
+    }
+    return out;
   }
   return kernels.visionAttention(pass, { qkv, segments }, { numHeads });
 }
 
-const MAX_SCORES_BYTES = 128 * 2 ** 20; // of scratch memory; beyond it attention goes key by key, without scores
+const MAX_SCORES_BYTES = 128 * 2 ** 20; // of scratch memory
 
-function hasRoom({ gpu }: Pass, shape: readonly number[]): boolean {
-  return sizeBytes({ dtype: 'f32', shape }) <= Math.min(MAX_SCORES_BYTES, gpu.maxBindingBytes);
+/** [first, count] of as many queries as there is room for the scores of at a time. */
+function* parts({ gpu }: Pass, queries: number, scoresOfQuery: number): Generator<[number, number]> {
+  const roomBytes = Math.min(MAX_SCORES_BYTES, gpu.maxBindingBytes);
+  const most = Math.max(4, Math.floor(roomBytes / 4 / scoresOfQuery / 4) * 4); // whole blocks of four
+  for (let first = 0; first < queries; first += most) yield [first, Math.min(most, queries - first)];
 }

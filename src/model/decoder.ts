@@ -8,7 +8,7 @@ import type { Tensor } from '../gpu/tensor.ts';
 import { attendToCache, beginAttention } from './attention.ts';
 import type { LlmConfig } from './config.ts';
 import type { ModelKernels } from './kernelChoice.ts';
-import type { KvCache } from './kvCache.ts';
+import type { AttendedCache } from './kvCache.ts';
 import { addToResidual, beginResidual, normedGate, normedLinear, type Residual } from './residual.ts';
 import type { DecoderLayerWeights, DecoderWeights } from './weights.ts';
 
@@ -24,7 +24,7 @@ export function decoderLayers(
   weights: DecoderWeights,
   config: LlmConfig,
   hidden: Tensor,
-  cache: KvCache,
+  cache: AttendedCache,
 ): Residual {
   const residual = beginResidual(pass, kernels, hidden, weights.layers[0].inputNorm);
   const angles = beginAttention(pass, kernels, hidden.shape[0], config.numAttentionHeads, cache);
@@ -72,7 +72,7 @@ function decoderLayer(
   { rmsNormEps: eps }: LlmConfig,
   residual: Residual, // [tokens, hiddenSize]
   nextNorm: Tensor, // [hiddenSize]
-  cache: KvCache,
+  cache: AttendedCache,
   index: number,
   angles: Tensor | null, // of beginAttention
 ): undefined {

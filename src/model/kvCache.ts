@@ -19,11 +19,20 @@ export interface Rotary {
   readonly firstPosition: number;
 }
 
-export class KvCache {
+/** What attention needs of a cache. */
+export interface AttendedCache {
+  readonly layers: readonly LayerCache[];
+  /** [1] u32: cache index of the first token of the step that is about to run. */
+  readonly start: Tensor;
+  readonly rotary: Rotary;
+  /** As many as the step's last token attends to, or more. */
+  readonly keys: number;
+}
+
+export class KvCache implements AttendedCache {
   readonly gpu: Gpu;
   readonly context: number;
   readonly layers: readonly LayerCache[];
-  /** [1] u32: cache index of the first token of the step that is about to run. */
   readonly start: Tensor;
   readonly #config: LlmConfig;
   /** [headDim / 2] u32; see `Rotary`. */
@@ -81,6 +90,16 @@ export class KvCache {
       sinTable: sin,
       firstPosition: values.firstPosition,
     };
+  }
+
+  get keys(): number {
+    return this.context;
+  }
+
+  /** The cache for a step of which it is known that its last token attends to `keys` keys. */
+  upTo(keys: number): AttendedCache {
+    const { layers, start, rotary } = this;
+    return { layers, start, rotary, keys };
   }
 
   /**

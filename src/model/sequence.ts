@@ -217,7 +217,8 @@ export class Sequence {
     const lastRow = upload(gpu, Uint32Array.of(tokens - 1), [1], 'last row');
     try {
       const hidden = kernels.gatherRows(pass, { x: embeds, index: rows }); // [tokens, hiddenSize]
-      const residual = decoderLayers(pass, kernels, weights.decoder, config.llm, hidden, this.cache);
+      const cache = this.cache.upTo(end);
+      const residual = decoderLayers(pass, kernels, weights.decoder, config.llm, hidden, cache);
       const isLast = end - reuse === embeds.shape[0];
       if (isLast) {
         const logits = tokenLogits(pass, kernels, weights.decoder, config.llm, residual, lastRow); // [1, vocabSize]

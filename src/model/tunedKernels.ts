@@ -70,6 +70,6 @@ function byShape(fallback: Kernel, byClass: ReadonlyMap<string, Kernel>): Kernel
   return Object.assign(call, { declaration, run, variant });
 }
 
-function classOfCall({ weight, qkv }: Readonly<Record<string, Tensor>>, params: Symbols = {}): string {
-  return shapeClass(params.rows ?? params.tokens ?? qkv?.shape[0] ?? 1, weight); // only gemvPanels says nothing of rows
+function classOfCall({ weight }: Readonly<Record<string, Tensor>>, params: Symbols = {}): string {
+  return shapeClass(params.rows ?? params.queries ?? 1, weight); // only gemvPanels says nothing of rows
 }

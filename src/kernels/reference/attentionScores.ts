@@ -7,24 +7,25 @@ import type { Symbols } from '../../gpu/shapes.ts';
  */
 export function attentionScoresReference(
   { qkv, kCache, start, scores: before }: ReferenceArrays,
-  { tokens, qkvDim, kvHeads, context, headDim }: Symbols,
+  { firstToken, queries, qkvDim, kvHeads, context, keys, headDim }: Symbols,
 ) {
   const group = (qkvDim / headDim - 2 * kvHeads) / kvHeads; // query heads per key head
-  const rows = tokens * group;
+  const rows = queries * group;
   const rowBlocks = Math.ceil(rows / 4);
   const scores = before.slice();
   for (let kvHead = 0; kvHead < kvHeads; kvHead++) {
     for (let place = 0; place < 4 * rowBlocks; place++) {
       const row = Math.min(place, rows - 1);
       const lastRow = Math.min(4 * Math.floor(place / 4) + 3, rows - 1); // of the block
-      const keyCount = start[0] + Math.floor(lastRow / group) + 1;
-      const queryStart = Math.floor(row / group) * qkvDim + (kvHead * group + (row % group)) * headDim;
-      for (let key = 0; key < Math.min(4 * Math.ceil(keyCount / 4), context); key++) {
+      const keyCount = start[0] + firstToken + Math.floor(lastRow / group) + 1;
+      const token = firstToken + Math.floor(row / group);
+      const queryStart = token * qkvDim + (kvHead * group + (row % group)) * headDim;
+      for (let key = 0; key < Math.min(4 * Math.ceil(keyCount / 4), keys); key++) {
         const keyStart = (kvHead * context + key) * headDim;
         let dot = 0;
         for (let i = 0; i < headDim; i++) dot += qkv[queryStart + i] * kCache[keyStart + i];
         const block = kvHead * rowBlocks + Math.floor(place / 4);
-        scores[(block * context + key) * 4 + (place % 4)] = dot / Math.sqrt(headDim);
+        scores[(block * keys + key) * 4 + (place % 4)] = dot / Math.sqrt(headDim);
       }
     }
   }

@@ -1,24 +1,24 @@
 import type { ReferenceArrays } from '../../gpu/declaration.ts';
 import type { Symbols } from '../../gpu/shapes.ts';
 
-/** The softmax of each row's scores of the keys 0 … start + token, and the values weighted with it. */
+/** The softmax of each row's scores of the keys 0 … start + token, and the values weighted with it; other rows of `out` stay. */
 export function attentionValuesReference(
-  { scores, vCache, start }: ReferenceArrays,
-  { tokens, qkvDim, kvHeads, context, headDim }: Symbols,
+  { scores, vCache, start, out: before }: ReferenceArrays,
+  { firstToken, queries, qkvDim, kvHeads, context, keys, headDim }: Symbols,
 ) {
   const heads = qkvDim / headDim - 2 * kvHeads;
   const group = heads / kvHeads; // query heads per key head
-  const rowBlocks = Math.ceil((tokens * group) / 4);
-  const out = new Float64Array(tokens * heads * headDim);
-  for (let token = 0; token < tokens; token++) {
+  const rowBlocks = Math.ceil((queries * group) / 4);
+  const out = before.slice();
+  for (let token = firstToken; token < firstToken + queries; token++) {
     for (let head = 0; head < heads; head++) {
       const kvHead = Math.floor(head / group);
-      const row = token * group + (head % group);
+      const row = (token - firstToken) * group + (head % group);
       const block = kvHead * rowBlocks + Math.floor(row / 4);
       const weighted = weightedValues(
         Float64Array.from(
           { length: start[0] + token + 1 },
-          (_, key) => scores[(block * context + key) * 4 + (row % 4)],
+          (_, key) => scores[(block * keys + key) * 4 + (row % 4)],
         ),
         headDim,
         (key, i) => vCache[(kvHead * context + key) * headDim + i],

@@ -7,19 +7,19 @@ import type { Symbols } from '../../gpu/shapes.ts';
  */
 export function visionScoresReference(
   { qkv, segments, scores: before }: ReferenceArrays,
-  { patches, qkvDim, numHeads }: Symbols,
+  { patches, firstPatch, queries, qkvDim, numHeads }: Symbols,
 ) {
   const hiddenSize = qkvDim / 3;
   const headDim = hiddenSize / numHeads;
-  const rowBlocks = Math.ceil(patches / 4);
+  const rowBlocks = Math.ceil(queries / 4);
   const scores = before.slice();
   for (let head = 0; head < numHeads; head++) {
     for (let place = 0; place < 4 * rowBlocks; place++) {
-      const patch = Math.min(place, patches - 1);
-      const firstPatch = 4 * Math.floor(place / 4);
-      const lastPatch = Math.min(firstPatch + 3, patches - 1);
-      const firstKey = 4 * Math.floor(segments[2 * firstPatch] / 4);
-      const endKey = Math.min(4 * Math.ceil(segments[2 * lastPatch + 1] / 4), patches);
+      const patch = firstPatch + Math.min(place, queries - 1);
+      const firstOfBlock = firstPatch + 4 * Math.floor(place / 4);
+      const lastOfBlock = Math.min(firstOfBlock + 3, firstPatch + queries - 1);
+      const firstKey = 4 * Math.floor(segments[2 * firstOfBlock] / 4);
+      const endKey = Math.min(4 * Math.ceil(segments[2 * lastOfBlock + 1] / 4), patches);
       for (let key = firstKey; key < endKey; key++) {
         const queryStart = patch * qkvDim + head * headDim;
         const keyStart = key * qkvDim + hiddenSize + head * headDim;
