@@ -6,6 +6,7 @@ import { type Call, type Copy, encodeSteps, type PreparedDispatch, type Prepared
 import { ParamsBlocks, packParams } from './params.ts';
 import type { Symbols } from './shapes.ts';
 import { LearnedWait } from './sleepThrough.ts';
+import { stepWork } from './stepWork.ts';
 import {
   freeTensors,
   type HostArray,
@@ -178,13 +179,15 @@ export class Pass {
    */
   async run(signal?: AbortSignal): Promise<void> {
     const prepared = await this.prepared();
+    const works = prepared.map(stepWork);
     const { workPace } = this.gpu;
     for (let begin = 0; begin < prepared.length; ) {
       signal?.throwIfAborted();
-      const end = workPace.groupEnd(prepared, begin);
+      const end = workPace.groupEnd(works, begin);
       const group = prepared.slice(begin, end);
+      const work = works.slice(begin, end).reduce((sum, of) => sum + of);
       await workPace.run(
-        group,
+        work,
         () => this.#encode(group),
         () => this.gpu.idle(),
       );
