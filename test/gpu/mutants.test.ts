@@ -8,8 +8,11 @@ import { openGpu } from '../../src/gpu/device.ts';
 import { defineKernel, type Kernel } from '../../src/gpu/kernel.ts';
 import type { WeightDtype } from '../../src/gpu/weightFormats.ts';
 import { kernels } from '../../src/kernels/index.ts';
-import { MUTANTS, type Mutant } from './mutantList.ts';
+import { FAST_MUTANTS } from './fastMutants.ts';
+import type { Mutant } from './mutant.ts';
+import { PLAIN_MUTANTS } from './plainMutants.ts';
 
+const MUTANTS = [...PLAIN_MUTANTS, ...FAST_MUTANTS];
 const LARGEST_CASE_BYTES = 100_000; // larger cases take most of the time, and find nothing more
 const SPLIT_BYTES = 2100; // a panel of the cases' longest rows fits, and so does the longest bias: only one binding may be split
 

@@ -1,126 +1,11 @@
-/** Mistakes that the cases of the kernels must find: a text with each is made by `mutants.test.ts`. */
-import type { kernels } from '../../src/kernels/index.ts';
-
-export interface Mutant {
-  readonly kernel: keyof typeof kernels;
-  readonly broken: string;
-  /** Stands exactly once in the text and its helpers. */
-  readonly find: string;
-  readonly replace: string;
-  /** How weights are stored, and whether in pieces; default bf16, whole. */
-  readonly weights?: 'f32' | 'f16' | 'split';
-}
+/** Mistakes in the fast kernels. */
+import { type Mutant, mutant } from './mutant.ts';
 
 const NEW_KEY_BARRIER =
   'storageBarrier();  // other threads read what this one has stored\n  workgroupBarrier();';
 const PIECE_COL = 'let col = params.weightFirstRow + pieceCol;';
 
-export const MUTANTS: readonly Mutant[] = [
-  mutant('add', 'a sign', 'hidden[index] += delta', 'hidden[index] -= delta'),
-  mutant('add', 'a wrong index', '+= delta[index]', '+= delta[index / 2u]'),
-  mutant('argmax', 'the highest id of equal ones', 'b.id < a.id', 'b.id > a.id'),
-  mutant('argmax', 'the tree begins one level too low', 'WORKGROUP_SIZE / 2u', 'WORKGROUP_SIZE / 4u'),
-  mutant(
-    'banNgrams',
-    'the tail begins one too early',
-    'length[0] - tailLength;',
-    'length[0] - params.ngramSize;',
-  ),
-  mutant('banNgrams', 'a window past the text', 'window + params.ngramSize >', 'window + 1u >'),
-  mutant('causalAttention', 'the own position is left out', 'start[0] + token + 1u', 'start[0] + token'),
-  mutant('causalAttention', 'the wrong key head', 'head / (heads / params.kvHeads)', 'head % params.kvHeads'),
-  mutant('causalAttention', 'no shrinking', 'values[i / 2u] * shrink', 'values[i / 2u]'),
-  mutant(
-    'decodeAttention',
-    'a key too many in the sum',
-    '* scale, key < keyCount',
-    '* scale, key <= keyCount',
-  ),
-  mutant(
-    'decodeAttention',
-    'a key of the last tile is dropped',
-    'keyCount - tileStart)',
-    'keyCount - tileStart - 1u)',
-  ),
-  mutant('embed', 'ids are not clipped', 'min(ids[token], params.vocab - 1u)', 'ids[token] % params.vocab'),
-  mutant('embed', 'row and column', 'index % params.dim', 'index / params.tokens'),
-  mutant('gatherRows', 'the inverse order', 'x[index[row] * params.dim', 'x[row * params.dim'),
-  mutant('gatherRows', 'row and column', 'outIndex / params.dim', 'outIndex % params.dim'),
-  mutant('gelu', 'the wrong scale of erf', '0.70710678', '0.7071'),
-  mutant('gelu', 'the sign of large values', 'return sign(v) * ', 'return '),
-  mutant('gemv', 'one of the four sums', 'sums.z + sums.w', 'sums.z'),
-  mutant('gemv', 'a dropped tail', 'k = wholeSteps', 'k = wholeSteps + 1u'),
-  mutant(
-    'l2Normalize',
-    'no root',
-    'max(sqrt(workgroupSum(sumOfSquares, thread))',
-    'max((workgroupSum(sumOfSquares, thread))',
-  ),
-  mutant('l2Normalize', 'no smallest length', ', params.eps)', ', 0.0 * params.eps)'),
-  mutant('logSoftmax', 'the largest is not taken off', 'exp(scores[i] - largest)', 'exp(scores[i])'),
-  mutant('logSoftmax', 'a sign', '- largest - logSum', '- largest + logSum'),
-  mutant('mRope', 'a sign', 'a * c - b * s', 'a * c + b * s'),
-  mutant('mRope', 'the first position', 'position - params.firstPosition', 'position'),
-  mutant('mRope', 'the start in the cache', 'params.context + start[0] + token', 'params.context + token'),
-  mutant('matmul', 'a row of the tile', 'firstRow + 3u, firstCol, acc3', 'firstRow + 3u, firstCol, acc2'),
-  mutant(
-    'matmul',
-    'the last column',
-    'firstCol + n < params.weightRows',
-    'firstCol + n + 1u < params.weightRows',
-  ),
-  mutant('penalizeLogits', 'product and quotient', 'logit < 0.0', 'logit > 0.0'),
-  mutant(
-    'penalizeLogits',
-    'one token too early',
-    'length[0] < params.minLength',
-    'length[0] <= params.minLength',
-  ),
-  mutant('penalizeLogits', 'history, one too late', 'history[length[0] - 1u]', 'history[length[0]]'),
-  mutant('rmsNorm', 'the mean', '/ f32(params.dim)', '/ f32(params.dim + 1u)'),
-  mutant(
-    'rmsNorm',
-    'the stride of the threads',
-    'i = thread; i < params.dim; i += WORKGROUP_SIZE) {\n    out',
-    'i = thread; i < params.dim; i += WORKGROUP_SIZE + 1u) {\n    out',
-  ),
-  mutant(
-    'sampleToken',
-    'the number of another step',
-    'params.seedHigh, length[0])',
-    'params.seedHigh, length[0] + 1u)',
-  ),
-  mutant('scatterRows', 'the order', 'hidden[index[row] * params.dim', 'hidden[row * params.dim'),
-  mutant('siluGate', 'gate and up', 'gate / (1.0 + exp(-gate)) * up', 'up / (1.0 + exp(-up)) * gate'),
-  mutant(
-    'siluGate',
-    'halves instead of pairs',
-    'gateUp[2u * index + 1u]',
-    'gateUp[index + arrayLength(&out)]',
-  ),
-  mutant(
-    'tokenProbabilities',
-    'the ties that are dropped',
-    'tiesBefore >= cut.tiesDropped',
-    'tiesBefore > cut.tiesDropped',
-  ),
-  mutant('topK', 'the higher id of equal ones', 'a.id < b.id', 'a.id > b.id'),
-  mutant(
-    'visionAttention',
-    'a key of the next segment',
-    '[2u * patchIndex + 1u]; key++',
-    '[2u * patchIndex + 1u] + 1u; key++',
-  ),
-  mutant('visionAttention', 'no scale', '(dots.x + dots.y) * scale', 'dots.x + dots.y'),
-  mutant('visionRope', 'a sign', 'b * c + a * s', 'b * c - a * s'),
-  mutant(
-    'visionRope',
-    'values are rotated, keys are not',
-    '2u * params.numHeads * params.halfDim;',
-    'params.numHeads * params.halfDim;',
-  ),
-  mutant('writeKv', 'keys and values', 'qkv[keyIndex + kvDim]', 'qkv[keyIndex]'),
-  mutant('writeKv', 'the start', 'start[0] + token) * params.headDim', 'token) * params.headDim'),
+export const FAST_MUTANTS: readonly Mutant[] = [
   mutant('attentionScores', 'a block too few', 'firstKey > start[0] +', 'firstKey >= start[0] +'),
   mutant(
     'attentionScores',
@@ -302,13 +187,3 @@ export const MUTANTS: readonly Mutant[] = [
   mutant('matmulPanelsGelu', 'no gelu', 'out[i] = gelu(value)', 'out[i] = value'),
   mutant('matmulPanelsTiledGelu', 'gelu of the sum alone', 'gelu(value)', 'gelu(sum)'),
 ];
-
-function mutant(
-  kernel: keyof typeof kernels,
-  broken: string,
-  find: string,
-  replace: string,
-  weights?: Mutant['weights'],
-): Mutant {
-  return { kernel, broken, find, replace, weights };
-}
