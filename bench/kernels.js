@@ -100,6 +100,7 @@ fn main(
 });
 
 const gpu = await openGpu();
+const hasSubgroups = gpu.device.features.has('subgroups');
 const measures = [await matmul(), await matrixVector()];
 const stored = { date: new Date().toISOString().slice(0, 10), adapter: gpu.description, measures };
 if (values.json) writeFileSync(values.json, `${JSON.stringify(stored, null, 2)}\n`);
@@ -125,7 +126,7 @@ async function matmul() {
         kernels.matmulPanels(pass, { xT, weight: panels, bias }, { rows: size });
       },
     },
-    ...(gpu.device.features.has('subgroups')
+    ...(hasSubgroups
       ? [
           {
             name: 'transposeRows + matmulPanelsQuad',
@@ -146,6 +147,19 @@ async function matmul() {
         kernels.matmulInt8(pass, { ...quantized(pass, x), ...int8, bias }, params);
       },
     },
+    ...(hasSubgroups
+      ? [
+          {
+            name: 'quantizeRows + matmulInt8Quad',
+            checked: [kernels.quantizeRows, kernels.matmulInt8Quad],
+            /** @param {import('m2-reasoning').Pass} pass */
+            record(pass) {
+              const params = { rows: size, weightFirstRow: 0, weightRows: size };
+              kernels.matmulInt8Quad(pass, { ...quantized(pass, x), ...int8, bias }, params);
+            },
+          },
+        ]
+      : []),
   ]);
   await freeTensors(gpu, [x, rows, panels, bias, ...Object.values(int8)]);
   return result;
@@ -186,7 +200,6 @@ async function matrixVector() {
   const panels = upload(gpu, halves(vector * vector), [vector, vector], 'panels', 'bf16', 'panels');
   const bias = upload(gpu, new Float32Array(vector), [vector], 'bias');
   const int8 = await inInt8(panels);
-  const hasSubgroups = gpu.device.features.has('subgroups');
   const result = await measure(`matrix-vector ${vector}², bf16 weights`, 2 * vector ** 2, 'GB/s', [
     ...(hasSubgroups
       ? [

@@ -1,9 +1,10 @@
 /** The decoder in 8-bit integers: not the goldens, but what docs/MODEL.md says of them. */
 import { afterAll, describe, expect, it } from 'vitest';
 import { type Gpu, openGpu } from '../src/gpu/device.ts';
-import type { Pass } from '../src/gpu/pass.ts';
+import { Pass } from '../src/gpu/pass.ts';
 import { readTensor } from '../src/gpu/tensor.ts';
 import { positionTokens } from '../src/model/generate.ts';
+import { chooseKernels } from '../src/model/kernelChoice.ts';
 import { type LoadOptions, M2Reasoning } from '../src/model/m2Reasoning.ts';
 import { positionsFor } from '../src/model/positions.ts';
 import { livingBuffers } from './livingBuffers.ts';
@@ -14,6 +15,8 @@ afterAll(() => gpu.destroy());
 
 const MEAN_ERROR = Math.sqrt(20) * 0.008; // of the logits' length; see docs/MODEL.md, "How far off 8-bit integers are"
 const example = examples[4];
+const hasQuads = gpu.isSoftware && gpu.device.features.has('subgroups');
+const manyRows = hasQuads ? 'matmulInt8Quad' : 'matmulInt8';
 
 /** Tokens, logits [vocabSize] of each, and the kernels that ran. */
 async function run(
@@ -59,9 +62,25 @@ describe(`precision 'fast', on ${gpu.description}`, () => {
     expect(Math.min(...errors)).toBeGreaterThan(1e-5); // it is another arithmetic
     expect(errors.reduce((sum, error) => sum + error, 0) / steps).toBeLessThan(MEAN_ERROR);
 
-    const int8 = ['gemvInt8', 'gemvInt8Add', 'gemvInt8Gate', 'matmulInt8', 'matmulInt8Add', 'matmulInt8Gate'];
-    expect([...fast.ran]).toEqual(expect.arrayContaining(int8));
+    const forms = ['gemvInt8', manyRows].flatMap((name) => [name, `${name}Add`, `${name}Gate`]);
+    expect([...fast.ran].filter((name) => name.includes('Int8')).sort()).toEqual(forms.sort());
     expect([...exact.ran].filter((name) => name.includes('Int8'))).toEqual([]);
+  });
+
+  it.each([8, 9])('runs %d rows with quads only where they pay', async (rows) => {
+    const { kernels } = chooseKernels(gpu, { precision: 'fast' });
+    const pass = new Pass(gpu, 'rows');
+    const tensors = {
+      xQuants: pass.allocate('u32', [8, 8 * Math.ceil(rows / 8)], 'xQuants'),
+      xScales: pass.allocate('f32', [1, 8 * Math.ceil(rows / 8)], 'xScales'),
+      quants: pass.allocate('u32', [1, 8, 8], 'quants'),
+      scales: pass.allocate('f32', [1, 1, 8], 'scales'),
+      bias: pass.allocate('f32', [8], 'bias'),
+    };
+    kernels.matmulInt8(pass, tensors, { rows, weightFirstRow: 0, weightRows: 8 });
+    const ran = (await pass.prepared()).map((step) => step.kind === 'dispatch' && step.call.declaration.name);
+    await pass.destroy();
+    expect(ran).toEqual([rows > 8 ? manyRows : 'matmulInt8']);
   });
 
   it('leaves a weight as stored whose integers are more than a binding shows, and frees all of them', async () => {

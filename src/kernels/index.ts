@@ -19,6 +19,7 @@ import { l2Normalize } from './l2Normalize.ts';
 import { logSoftmax } from './logSoftmax.ts';
 import { matmul } from './matmul.ts';
 import { matmulInt8, matmulInt8Add, matmulInt8Gate } from './matmulInt8.ts';
+import { matmulInt8Quad, matmulInt8QuadAdd, matmulInt8QuadGate } from './matmulInt8Quad.ts';
 import { matmulPanels, matmulPanelsAdd, matmulPanelsGate, matmulPanelsGelu } from './matmulPanels.ts';
 import {
   matmulPanelsQuad,
@@ -99,6 +100,9 @@ export const kernels = {
   matmulInt8,
   matmulInt8Add,
   matmulInt8Gate,
+  matmulInt8Quad,
+  matmulInt8QuadAdd,
+  matmulInt8QuadGate,
   matmulPanels,
   matmulPanelsAdd,
   matmulPanelsGate,

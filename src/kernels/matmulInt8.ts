@@ -7,8 +7,10 @@ import { matmulReference } from './reference/matmul.ts';
 import { linearAddReference, linearGateReference } from './reference/panelLinear.ts';
 import { erf, readWeight, storePanel } from './shared/helpers.ts';
 
-const { weightInputs, gateTolerance, wholeCase, ...common } = int8Contract;
-const contract = {
+const { weightInputs, wholeCase, ...common } = int8Contract;
+
+/** What the kernels of a linear layer on 8-bit integers and many rows have in common; see `matmulInt8`. */
+export const matmulInt8Contract = {
   ...common,
   code: new URL('./matmulInt8.wgsl', import.meta.url),
   helpers: [readWeight, erf, storePanel],
@@ -23,12 +25,14 @@ const contract = {
     wholeCase('one row', { rows: 1, words: 8, outDim: 34 }),
     wholeCase('the 7B decoder', { rows: 2, words: 896, outDim: 64 }),
   ],
+  inputs: {
+    xQuants: read('u32', ['words', ({ rows }) => 8 * Math.ceil(rows / 8)]),
+    xScales: read('f32', [({ words }) => words / 8, ({ rows }) => 8 * Math.ceil(rows / 8)]),
+    ...weightInputs,
+  },
 };
-const inputs = {
-  xQuants: read('u32', ['words', ({ rows }) => 8 * Math.ceil(rows / 8)]),
-  xScales: read('f32', [({ words }) => words / 8, ({ rows }) => 8 * Math.ceil(rows / 8)]),
-  ...weightInputs,
-};
+
+const { inputs, gateTolerance, ...contract } = matmulInt8Contract;
 const constants = { WORKGROUP_M: 8, WORKGROUP_N: 8 };
 
 /**

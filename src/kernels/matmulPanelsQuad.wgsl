@@ -13,7 +13,7 @@
 // each component of a load, and hardly for an exchange in a quad. Four threads in a row are taken to be a quad, as drivers have it.
 
 enable subgroups;
-diagnostic(off, subgroup_uniformity);  // all lanes of a quad take part in every exchange, which the compiler can't see
+diagnostic(off, subgroup_uniformity);  // all lanes of a quad take part in its exchanges, which the compiler can't see
 
 override WORKGROUP_M: u32 = 8u;  // threads along the rows of out
 override WORKGROUP_N: u32 = 8u;  // threads along its columns, a multiple of four
@@ -37,10 +37,10 @@ struct Params {
 
 @compute @workgroup_size(WORKGROUP_N, WORKGROUP_M)
 fn main(@builtin(global_invocation_id) thread: vec3u) {
-  if (8u * thread.y >= params.rows) {  // a whole quad: its lanes have the same rows
-    return;
+  if (32u * (thread.x / 4u) >= params.weightRows || 8u * thread.y >= params.rows) {
+    return;  // a whole quad
   }
-  // Threads past the last panel repeat that one, for their quad, and store nothing.
+  // Lanes past the last panel repeat that one, for their quad, and store nothing.
   let panel = min(thread.x, (params.weightRows + 7u) / 8u - 1u);
   let panelStart = panel * params.inDim;
   let rowPairs = (params.rows + 7u) / 8u * 4u;  // vec2 per k

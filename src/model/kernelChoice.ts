@@ -1,5 +1,7 @@
 /** Which kernels a model runs with: the one place that chooses between the plain ones and the fast ones beside them. */
+import type { Bindings } from '../gpu/declaration.ts';
 import type { Gpu } from '../gpu/device.ts';
+import type { Kernel } from '../gpu/kernel.ts';
 import type { Layout } from '../gpu/tensor.ts';
 import { type KernelSet, kernels as standardKernels } from '../kernels/index.ts';
 import { type Tuning, tunedKernels } from './tunedKernels.ts';
@@ -126,7 +128,21 @@ const quadKernels = {
   matmulPanelsAdd: standardKernels.matmulPanelsQuadAdd,
   matmulPanelsGate: standardKernels.matmulPanelsQuadGate,
   matmulPanelsGelu: standardKernels.matmulPanelsQuadGelu,
+  matmulInt8: byRows(standardKernels.matmulInt8, standardKernels.matmulInt8Quad),
+  matmulInt8Add: byRows(standardKernels.matmulInt8Add, standardKernels.matmulInt8QuadAdd),
+  matmulInt8Gate: byRows(standardKernels.matmulInt8Gate, standardKernels.matmulInt8QuadGate),
 };
+
+/** A quad of `many` has 16 rows: half of it would do nothing for the eight of a pass that verifies drafted tokens. */
+function byRows<B extends Bindings, P extends { readonly rows: 'u32' }>(
+  few: Kernel<B, P>,
+  many: Kernel<B, P>,
+): Kernel<B, P> {
+  const call = (...[pass, tensors, params]: Parameters<Kernel<B, P>>) =>
+    (params !== undefined && params.rows > 8 ? many : few)(pass, tensors, params);
+  const { declaration, run, variant } = many;
+  return Object.assign(call, { declaration, run, variant });
+}
 
 /**
  * A GPU reads memory in wide strips: neighbouring threads share them, by way of subgroups or workgroup memory. A software adapter

@@ -184,6 +184,10 @@ export const FAST_MUTANTS: readonly Mutant[] = [
     '2u * thread.y + 1u];\n      let upper',
     '2u * thread.y];\n      let upper',
   ),
+  mutant('matmulInt8Quad', 'the scale of another row', 'xScales4to7.y * near', 'xScales4to7.x * near'),
+  mutant('matmulInt8Quad', 'half a quad is left out', '16u * quad.y >=', '16u * quad.y + 8u >='),
+  mutant('matmulInt8QuadAdd', 'columns of another panel', 'quadSwapY(near[2])', 'quadSwapX(near[2])'),
+  mutant('matmulInt8QuadGate', 'columns where they were loaded', 'below == 1u', 'false'),
   mutant('matmulPanelsGelu', 'no gelu', 'out[i] = gelu(value)', 'out[i] = value'),
   mutant('matmulPanelsTiledGelu', 'gelu of the sum alone', 'gelu(value)', 'gelu(sum)'),
 ];
