@@ -3,13 +3,16 @@ import type { BenchRow } from '../gpu/benchKernel.ts';
 import type { CheckRow } from '../gpu/checkKernel.ts';
 import type { Binding, KernelDeclaration } from '../gpu/declaration.ts';
 import type { Dim } from '../gpu/shapes.ts';
+import { parseWgsl } from '../gpu/wgslInterface.ts';
 import { columns } from './text.ts';
 
 /** A kernel's entry in the list. @param text its WGSL */
 export function listText(declaration: KernelDeclaration, text: string): string {
   const { name, bindings, constants = {} } = declaration;
   const shapes = Object.entries(bindings).map(([binding, declared]) => `${binding} ${typeText(declared)}`);
-  return `${name}   ${formulaOf(text)}\n    ${shapes.join(', ')}\n    ${assignments(constants)}\n`;
+  const { features } = parseWgsl(text);
+  const needs = features.length > 0 ? `   (needs ${features.join(', ')})` : '';
+  return `${name}   ${formulaOf(text)}${needs}\n    ${shapes.join(', ')}\n    ${assignments(constants)}\n`;
 }
 
 /** The contract that a text has to keep to take the kernel's place. */

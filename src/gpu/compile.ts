@@ -13,7 +13,8 @@ export interface CompiledKernel {
 /**
  * Compiles a kernel for one set of constants; the second call with the same ones gets the same pipeline.
  *
- * @throws KernelError KERNEL_INTERFACE when text and declaration differ, KERNEL_COMPILE with file, line and column
+ * @throws KernelError KERNEL_INTERFACE when text and declaration differ, KERNEL_FEATURE when the text enables what the device does
+ *   not have, KERNEL_COMPILE with file, line and column
  */
 export function compileKernel(
   gpu: Gpu,
@@ -55,6 +56,7 @@ async function compile(
   const text = await kernelText(gpu, declaration);
   const wgsl = parseWgsl(text);
   checkInterface(declaration, wgsl);
+  checkFeatures(gpu, declaration, wgsl);
 
   const { device } = gpu;
   device.pushErrorScope('validation');
@@ -128,6 +130,20 @@ function checkInterface({ name, bindings, ...declaration }: KernelDeclaration, w
   for (const param of Object.keys(declaration.params ?? {})) {
     if (!wgsl.params.some((field) => field.name === param)) fail(`struct Params has no field ${param}`);
   }
+}
+
+function checkFeatures(gpu: Gpu, { name }: KernelDeclaration, { features }: WgslInterface): void {
+  const missing = features.find((feature) => !gpu.device.features.has(feature));
+  if (missing === undefined) return;
+  throw new KernelError(
+    'KERNEL_FEATURE',
+    `${name}: needs ${missing}, which ${gpu.description} does not have`,
+    {
+      kernel: name,
+      expected: missing,
+      hint: 'run it on another adapter, or give a text that does without',
+    },
+  );
 }
 
 function compileError(

@@ -11,7 +11,7 @@ export interface OpenGpuOptions {
   readonly maxBindingBytes?: number;
 }
 
-// Optional features: asked for where the adapter has them; every kernel also runs without.
+// Optional features: asked for where the adapter has them; a model also runs without.
 const OPTIONAL_FEATURES = ['subgroups', 'shader-f16', 'timestamp-query'] as const;
 
 /**

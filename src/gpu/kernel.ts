@@ -44,7 +44,8 @@ export interface Kernel<B extends Bindings = Bindings, P extends ParamTypes = Pa
  * Makes a kernel from its declaration. Nothing is read or compiled before its first use.
  *
  * @throws (later, from the call) ShapeError when tensors don't fit the declared shapes; (from `pass.submit`) KernelError
- *   KERNEL_INTERFACE when the text is not what is declared, KERNEL_COMPILE when it does not compile
+ *   KERNEL_INTERFACE when the text is not what is declared, KERNEL_FEATURE when the device lacks what it enables, KERNEL_COMPILE
+ *   when it does not compile
  */
 export function defineKernel<const B extends Bindings, const P extends ParamTypes>(
   declaration: KernelDeclaration<B, P>,

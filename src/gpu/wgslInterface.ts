@@ -4,6 +4,8 @@ export interface WgslInterface {
   /** Fields of `struct Params`, in order; all are 4-byte scalars. */
   readonly params: readonly { readonly name: string; readonly type: string }[];
   readonly overrides: readonly string[];
+  /** What the device must have for the text's `enable`s, e.g. `shader-f16`. */
+  readonly features: readonly string[];
   /** `const NAME = 4u;` at module scope, so that a number that both sides need lives once: in the text. */
   readonly consts: Readonly<Record<string, number>>;
 }
@@ -15,6 +17,12 @@ export interface WgslBinding {
   /** Element type of the array, or the struct's name. */
   readonly type: string;
 }
+
+/** The device's feature behind an `enable`. */
+const FEATURES = new Map([
+  ['f16', 'shader-f16'],
+  ['subgroups', 'subgroups'],
+]);
 
 const BINDING =
   /@group\(0\)\s*@binding\((\d+)\)\s*var<\s*(storage|uniform)\s*(?:,\s*(read_write|read)\s*)?>\s*(\w+)\s*:\s*(?:array<\s*(?:atomic<)?(\w+)>*|(\w+))/g;
@@ -33,11 +41,15 @@ export function parseWgsl(text: string): WgslInterface {
   const paramsBody = code.match(/struct\s+Params\s*\{([^}]*)\}/)?.[1] ?? '';
   const params = [...paramsBody.matchAll(/(\w+)\s*:\s*(\w+)/g)].map(([, name, type]) => ({ name, type }));
   const overrides = [...code.matchAll(/\boverride\s+(\w+)/g)].map(([, name]) => name);
+  const enabled = [...code.matchAll(/\benable\s+([\w\s,]+);/g)].flatMap(([, names]) =>
+    names.trim().split(/\s*,\s*/),
+  );
+  const features = enabled.flatMap((name) => FEATURES.get(name) ?? []);
   const consts: Record<string, number> = {};
   for (const [, name, value] of code.matchAll(/^const\s+(\w+)\s*(?::\s*\w+)?\s*=\s*(\d+)u?\s*;/gm)) {
     consts[name] = Number(value);
   }
-  return { bindings, params, overrides, consts };
+  return { bindings, params, overrides, features, consts };
 }
 
 function withoutComments(text: string): string {

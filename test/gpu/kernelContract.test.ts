@@ -1,7 +1,8 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { checkKernel } from '../../src/gpu/checkKernel.ts';
-import { read, write } from '../../src/gpu/declaration.ts';
-import { openGpu } from '../../src/gpu/device.ts';
+import { compileKernel } from '../../src/gpu/compile.ts';
+import { type KernelDeclaration, read, write } from '../../src/gpu/declaration.ts';
+import { type Gpu, openGpu } from '../../src/gpu/device.ts';
 import { defineKernel } from '../../src/gpu/kernel.ts';
 import { Pass } from '../../src/gpu/pass.ts';
 import { freeTensors, readTensor, upload, zeros } from '../../src/gpu/tensor.ts';
@@ -156,6 +157,21 @@ describe('a typed error names', () => {
         message: expect.stringMatching(message),
       });
     }
+  });
+
+  it.each([
+    ['f16', 'shader-f16'],
+    ['subgroups', 'subgroups'],
+  ])('the feature that the device lacks, when the text enables %s', async (enabled, feature) => {
+    const { declaration } = scale.variant({ code: `enable ${enabled};\n${SCALE}` });
+    const without: Gpu = Object.create(gpu, { device: { value: { features: new Set() } } });
+    const compiled = compileKernel(without, declaration as unknown as KernelDeclaration, {});
+    await expect(compiled).rejects.toMatchObject({
+      name: 'KernelError',
+      code: 'KERNEL_FEATURE',
+      message: expect.stringMatching(`^scale: needs ${feature}, which .* does not have; `),
+      details: { kernel: 'scale', expected: feature },
+    });
   });
 
   it('a constant that the text does not have, and a text that is not there', async () => {
