@@ -139,6 +139,20 @@ async function matmul() {
           },
         ]
       : []),
+    ...(gpu.device.features.has('shader-f16')
+      ? [
+          {
+            name: 'transposeRows, rowScales + matmulPanelsHalf',
+            checked: [kernels.transposeRows, kernels.rowScales, kernels.matmulPanelsHalf],
+            /** @param {import('m2-reasoning').Pass} pass */
+            record(pass) {
+              const xT = kernels.transposeRows(pass, { x });
+              const xScales = kernels.rowScales(pass, { x });
+              kernels.matmulPanelsHalf(pass, { xT, xScales, weight: panels, bias }, { rows: size });
+            },
+          },
+        ]
+      : []),
     {
       name: 'quantizeRows + matmulInt8',
       checked: [kernels.quantizeRows, kernels.matmulInt8],
@@ -272,7 +286,7 @@ async function measure(name, work, unit, contenders) {
     const ratios = roundsUs.map((us, round) => timed[0].roundsUs[round] / us).sort((a, b) => a - b);
     const ratio = ratios[Math.floor(ratios.length / 2)];
     console.log(
-      `  ${contenders[i].name.padEnd(36)} ${(work / usPerCall / 1000).toFixed(2).padStart(8)} ${unit}  ` +
+      `  ${contenders[i].name.padEnd(44)} ${(work / usPerCall / 1000).toFixed(2).padStart(8)} ${unit}  ` +
         `x ${ratio.toFixed(2)} (${ratios[0].toFixed(2)} to ${ratios[ratios.length - 1].toFixed(2)})`,
     );
     return {

@@ -22,6 +22,12 @@ import { matmulInt8, matmulInt8Add, matmulInt8Gate } from './matmulInt8.ts';
 import { matmulInt8Quad, matmulInt8QuadAdd, matmulInt8QuadGate } from './matmulInt8Quad.ts';
 import { matmulPanels, matmulPanelsAdd, matmulPanelsGate, matmulPanelsGelu } from './matmulPanels.ts';
 import {
+  matmulPanelsHalf,
+  matmulPanelsHalfAdd,
+  matmulPanelsHalfGate,
+  matmulPanelsHalfGelu,
+} from './matmulPanelsHalf.ts';
+import {
   matmulPanelsQuad,
   matmulPanelsQuadAdd,
   matmulPanelsQuadGate,
@@ -40,6 +46,7 @@ import { quantizePanels } from './quantizePanels.ts';
 import { quantizeRows } from './quantizeRows.ts';
 import { rmsNorm } from './rmsNorm.ts';
 import { rotateAndCache } from './rotateAndCache.ts';
+import { rowScales } from './rowScales.ts';
 import { sampleToken } from './sampleToken.ts';
 import { scatterRows } from './scatterRows.ts';
 import { siluGate } from './siluGate.ts';
@@ -107,6 +114,10 @@ export const kernels = {
   matmulPanelsAdd,
   matmulPanelsGate,
   matmulPanelsGelu,
+  matmulPanelsHalf,
+  matmulPanelsHalfAdd,
+  matmulPanelsHalfGate,
+  matmulPanelsHalfGelu,
   matmulPanelsQuad,
   matmulPanelsQuadAdd,
   matmulPanelsQuadGate,
@@ -119,6 +130,7 @@ export const kernels = {
   quantizePanels,
   quantizeRows,
   rotateAndCache,
+  rowScales,
   scaleForNorm,
   tokenAngles,
   transposeRows,

@@ -40,6 +40,7 @@ describe.concurrent('m2 kernel', () => {
       'add   hidden[row, i] += delta[row, i]\n    hidden [rows, dim] f32 (in place), delta [rows, dim] f32\n    WORKGROUP_SIZE 64\n',
     );
     expect(stdout).toContain('out [patches, qkvDim / 3] f32 (written)');
+    expect(stdout).toMatch(/^matmulPanelsHalf {3}.* \(needs shader-f16\)$/m);
   });
 
   test('show prints the path, the contract and the text', async () => {

@@ -8,6 +8,7 @@ import { openGpu } from '../../src/gpu/device.ts';
 import { defineKernel, type Kernel } from '../../src/gpu/kernel.ts';
 import type { WeightDtype } from '../../src/gpu/weightFormats.ts';
 import { kernels } from '../../src/kernels/index.ts';
+import { lacksF16 } from '../lacksF16.ts';
 import { FAST_MUTANTS } from './fastMutants.ts';
 import type { Mutant } from './mutant.ts';
 import { PLAIN_MUTANTS } from './plainMutants.ts';
@@ -30,6 +31,10 @@ describe('a mistake is found', () => {
     expect(text.split(find)).toHaveLength(2);
 
     const broken = { ...declaration, code: text.replace(find, replace), helpers: [] };
+    if (await lacksF16(gpu, declaration)) {
+      await expect(wrongRows(broken, weights)).rejects.toMatchObject({ code: 'KERNEL_FEATURE' });
+      return;
+    }
     expect(await wrongRows(broken, weights)).not.toEqual([]);
   });
 

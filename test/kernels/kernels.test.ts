@@ -3,6 +3,7 @@ import { checkKernel } from '../../src/gpu/checkKernel.ts';
 import { openGpu } from '../../src/gpu/device.ts';
 import type { Kernel } from '../../src/gpu/kernel.ts';
 import { kernels } from '../../src/kernels/index.ts';
+import { lacksF16 } from '../lacksF16.ts';
 
 const gpu = await openGpu();
 afterAll(() => gpu.destroy());
@@ -10,7 +11,13 @@ afterAll(() => gpu.destroy());
 describe(`every kernel equals its float64 definition on ${gpu.description}`, () => {
   for (const [name, kernel] of Object.entries(kernels)) {
     it(name, async () => {
-      const rows = await checkKernel(gpu, kernel as unknown as Kernel);
+      const checked = checkKernel(gpu, kernel as unknown as Kernel);
+      if (await lacksF16(gpu, kernel.declaration as unknown as Kernel['declaration'])) {
+        const missing = { code: 'KERNEL_FEATURE', details: { kernel: name, expected: 'shader-f16' } };
+        await expect(checked).rejects.toMatchObject(missing);
+        return;
+      }
+      const rows = await checked;
       const failures = rows.filter(({ ok }) => !ok);
       expect(failures, JSON.stringify(failures, null, 1)).toEqual([]);
       expect(rows.length).toBeGreaterThan(0);

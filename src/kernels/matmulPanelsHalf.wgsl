@@ -1,0 +1,177 @@
+// matmulPanelsHalf: matmulPanelsTiled in f16, for GPUs that multiply twice as many f16 as f32. It needs shader-f16.
+//
+//   out[row, col] = xScale[row] · Σ_k (x[row, k] / xScale[row]) · weight[col, k] + bias[col]
+//
+//              K_STEP                K_STEP
+//            ┌──┬──┬──┐            ┌──┬──┬──┐      a workgroup: 64 rows x 64 columns of out, 8 x 8 of them a thread, in registers;
+//   64 rows  │  │▓▓│  │   64 cols  │  │░░│  │      each step: 64 threads bring 16 columns of x (▓) and of 8 panels (░) into
+//            │  │▓▓│  │  (8 panels)│  │░░│  │                 workgroup memory as f16, then every thread multiplies out of it.
+//            └──┴──┴──┘            └──┴──┴──┘
+//
+//   f16:  x / xScale, at most 1 (see rowScales); weight; their products, and the sums of the K_STEP products of one step
+//   f32:  the sum of the steps, in the order of k; times xScale, and what comes after it: see shared/storePanel.wgsl
+//
+// Past the edge of x and weight the last rows and panels are read again, and their sums not stored; past the last k, x is 0.
+
+enable f16;
+
+const THREADS = 64u;     // 8 along the rows of out x 8 along its columns
+const TILE_PANELS = 8u;  // a panel per thread along the columns
+const TILE_ROWS = 64u;
+const ROW_VECS = TILE_ROWS / 4u;
+const K_STEP = 16u;
+const STRIDE = TILE_PANELS + 1u;  // of columns in weightTile: with 8, those of one panel would share a bank of workgroup memory
+
+override WEIGHT_DTYPE: u32 = 0u;  // set by the host from the tensors: 0 f32, 1 bf16, 2 f16
+override BIAS_DTYPE: u32 = 0u;
+override EPILOGUE: u32 = 0u;  // see shared/storePanel.wgsl
+
+@group(0) @binding(0) var<storage, read> xT: array<vec4f>;        // [inDim, ceil(rows / 8) · 8]
+@group(0) @binding(1) var<storage, read> xScales: array<vec4f>;   // [ceil(rows / 8) · 8], powers of two
+@group(0) @binding(2) var<storage, read> weight: array<vec4u>;    // [outDim, inDim] in panels, or some of them
+@group(0) @binding(3) var<storage, read> bias: array<u32>;        // [outDim]
+@group(0) @binding(4) var<storage, read_write> out: array<f32>;   // [rows, outDim]; GATE: [rows, outDim / 2]
+@group(0) @binding(5) var<uniform> params: Params;
+
+struct Params {
+  rows: u32,
+  inDim: u32,
+  outDim: u32,
+  weightFirstRow: u32,
+  weightRows: u32,
+}
+
+/// Eight weights of one column: those of the panel's rows 0, 1, 2, 3, and of its rows 4, 5, 6, 7.
+struct TileColumn {
+  upper: vec4h,
+  lower: vec4h,
+}
+
+var<workgroup> xTile: array<vec4h, K_STEP * ROW_VECS>;            // [K_STEP, ROW_VECS]: 2 KiB
+var<workgroup> weightTile: array<TileColumn, K_STEP * STRIDE>;    // [K_STEP, STRIDE]: 2.25 KiB
+
+@compute @workgroup_size(8, 8)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) thread: vec3u,
+  @builtin(local_invocation_index) index: u32,
+) {
+  var upper0 = vec4f(0.0);  // row 0 of the thread's eight, columns 0, 1, 2, 3 of its panel
+  var lower0 = vec4f(0.0);  // the same row, columns 4, 5, 6, 7
+  var upper1 = vec4f(0.0);
+  var lower1 = vec4f(0.0);
+  var upper2 = vec4f(0.0);
+  var lower2 = vec4f(0.0);
+  var upper3 = vec4f(0.0);
+  var lower3 = vec4f(0.0);
+  var upper4 = vec4f(0.0);
+  var lower4 = vec4f(0.0);
+  var upper5 = vec4f(0.0);
+  var lower5 = vec4f(0.0);
+  var upper6 = vec4f(0.0);
+  var lower6 = vec4f(0.0);
+  var upper7 = vec4f(0.0);
+  var lower7 = vec4f(0.0);
+  for (var firstK = 0u; firstK < params.inDim; firstK += K_STEP) {
+    stageRows(group.y * ROW_VECS, firstK, index);
+    stagePanels(group.x * TILE_PANELS, firstK, index);
+    workgroupBarrier();
+    var stepUpper0 = vec4h(0.0);  // as above, of this step alone
+    var stepLower0 = vec4h(0.0);
+    var stepUpper1 = vec4h(0.0);
+    var stepLower1 = vec4h(0.0);
+    var stepUpper2 = vec4h(0.0);
+    var stepLower2 = vec4h(0.0);
+    var stepUpper3 = vec4h(0.0);
+    var stepLower3 = vec4h(0.0);
+    var stepUpper4 = vec4h(0.0);
+    var stepLower4 = vec4h(0.0);
+    var stepUpper5 = vec4h(0.0);
+    var stepLower5 = vec4h(0.0);
+    var stepUpper6 = vec4h(0.0);
+    var stepLower6 = vec4h(0.0);
+    var stepUpper7 = vec4h(0.0);
+    var stepLower7 = vec4h(0.0);
+    for (var k = 0u; k < K_STEP; k++) {
+      let w = weightTile[k * STRIDE + thread.x];
+      let rows0to3 = xTile[k * ROW_VECS + 2u * thread.y];
+      let rows4to7 = xTile[k * ROW_VECS + 2u * thread.y + 1u];
+      stepUpper0 = fma(rows0to3.xxxx, w.upper, stepUpper0);
+      stepLower0 = fma(rows0to3.xxxx, w.lower, stepLower0);
+      stepUpper1 = fma(rows0to3.yyyy, w.upper, stepUpper1);
+      stepLower1 = fma(rows0to3.yyyy, w.lower, stepLower1);
+      stepUpper2 = fma(rows0to3.zzzz, w.upper, stepUpper2);
+      stepLower2 = fma(rows0to3.zzzz, w.lower, stepLower2);
+      stepUpper3 = fma(rows0to3.wwww, w.upper, stepUpper3);
+      stepLower3 = fma(rows0to3.wwww, w.lower, stepLower3);
+      stepUpper4 = fma(rows4to7.xxxx, w.upper, stepUpper4);
+      stepLower4 = fma(rows4to7.xxxx, w.lower, stepLower4);
+      stepUpper5 = fma(rows4to7.yyyy, w.upper, stepUpper5);
+      stepLower5 = fma(rows4to7.yyyy, w.lower, stepLower5);
+      stepUpper6 = fma(rows4to7.zzzz, w.upper, stepUpper6);
+      stepLower6 = fma(rows4to7.zzzz, w.lower, stepLower6);
+      stepUpper7 = fma(rows4to7.wwww, w.upper, stepUpper7);
+      stepLower7 = fma(rows4to7.wwww, w.lower, stepLower7);
+    }
+    upper0 += vec4f(stepUpper0);
+    lower0 += vec4f(stepLower0);
+    upper1 += vec4f(stepUpper1);
+    lower1 += vec4f(stepLower1);
+    upper2 += vec4f(stepUpper2);
+    lower2 += vec4f(stepLower2);
+    upper3 += vec4f(stepUpper3);
+    lower3 += vec4f(stepLower3);
+    upper4 += vec4f(stepUpper4);
+    lower4 += vec4f(stepLower4);
+    upper5 += vec4f(stepUpper5);
+    lower5 += vec4f(stepLower5);
+    upper6 += vec4f(stepUpper6);
+    lower6 += vec4f(stepLower6);
+    upper7 += vec4f(stepUpper7);
+    lower7 += vec4f(stepLower7);
+    workgroupBarrier();  // before the next step overwrites the tiles
+  }
+
+  let firstRow = group.y * TILE_ROWS + 8u * thread.y;
+  let firstCol = 8u * (group.x * TILE_PANELS + thread.x);  // within this piece of the weight
+  storeRow(firstRow + 0u, firstCol, upper0, lower0);
+  storeRow(firstRow + 1u, firstCol, upper1, lower1);
+  storeRow(firstRow + 2u, firstCol, upper2, lower2);
+  storeRow(firstRow + 3u, firstCol, upper3, lower3);
+  storeRow(firstRow + 4u, firstCol, upper4, lower4);
+  storeRow(firstRow + 5u, firstCol, upper5, lower5);
+  storeRow(firstRow + 6u, firstCol, upper6, lower6);
+  storeRow(firstRow + 7u, firstCol, upper7, lower7);
+}
+
+/// K_STEP columns of x, from column firstK and, in vec4, row firstVec. A thread brings the same rows in each round.
+fn stageRows(firstVec: u32, firstK: u32, index: u32) {
+  let rowVecs = (params.rows + 7u) / 8u * 2u;  // vec4 per k
+  let vec = min(firstVec + index % ROW_VECS, rowVecs - 1u);
+  // 1 / scale: of a power of two it is exact among the bits, where a division need not be.
+  let inverse = bitcast<vec4f>(vec4u(0x7f000000u) - bitcast<vec4u>(xScales[vec]));
+  for (var i = index; i < K_STEP * ROW_VECS; i += THREADS) {
+    let k = firstK + i / ROW_VECS;
+    let values = xT[min(k, params.inDim - 1u) * rowVecs + vec] * inverse;
+    xTile[i] = vec4h(select(vec4f(0.0), values, k < params.inDim));
+  }
+}
+
+/// K_STEP columns of TILE_PANELS panels; the columns of one panel lie one after another in `weight`, STRIDE apart in the tile.
+fn stagePanels(firstPanel: u32, firstK: u32, index: u32) {
+  let lastPanel = (params.weightRows - 1u) / 8u;
+  for (var i = index; i < K_STEP * TILE_PANELS; i += THREADS) {
+    let panel = i / K_STEP;
+    let inStep = i % K_STEP;
+    let k = min(firstK + inStep, params.inDim - 1u);
+    let column = panelColumn(min(firstPanel + panel, lastPanel) * params.inDim + k);
+    weightTile[inStep * STRIDE + panel] = TileColumn(vec4h(column.upper), vec4h(column.lower));
+  }
+}
+
+fn storeRow(row: u32, firstCol: u32, upper: vec4f, lower: vec4f) {
+  if (row < params.rows) {
+    let scale = xScales[row / 4u][row % 4u];
+    storePanel(row, firstCol, upper * scale, lower * scale);
+  }
+}

@@ -1,0 +1,10 @@
+import { kernelText } from '../src/gpu/compile.ts';
+import type { KernelDeclaration } from '../src/gpu/declaration.ts';
+import type { Gpu } from '../src/gpu/device.ts';
+
+/** Whether a kernel is one in f16, and the adapter has no f16: it must then give a KERNEL_FEATURE error. */
+export async function lacksF16(gpu: Gpu, declaration: KernelDeclaration): Promise<boolean> {
+  return (
+    !gpu.device.features.has('shader-f16') && (await kernelText(gpu, declaration)).includes('enable f16;')
+  );
+}
