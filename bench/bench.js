@@ -3,7 +3,7 @@
 //   npm run bench                                    m2-tiny, with a picture
 //   npm run bench -- --shape 0.5b --layers 4         random weights of Qwen2.5-0.5B's shape, four of its 24 layers
 //   npm run bench -- --kernel-set fast               one set alone; --json FILE stores the figures
-//   npm run bench -- --precision fast                the fast set with the decoder in 8-bit integers
+//   npm run bench -- --precision fast                the fast set with the decoder in 8-bit integers (the tower in f16 on GPUs)
 //
 // Prints the median of --runs runs after one warm-up, and the ratio of the two sets run by run. A benchmark prints; tests check.
 

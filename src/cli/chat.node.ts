@@ -23,7 +23,8 @@ ${COMMANDS_HELP}
 ${CHOOSING_HELP}  --quirks NAME             fixed (default): each image in its place
                             reference: several images laid out as by the published code
   --precision NAME          exact (default), or fast: the decoder in 8-bit integers, in half the
-                            memory; its answers may differ
+                            memory, and the vision tower in f16 on a GPU that has it; its
+                            answers may differ
   --quiet                   nothing on stderr but errors and the prompt
 `;
 

@@ -37,7 +37,8 @@ ${CHOOSING_HELP}${SINGLE_ANSWER_HELP}  --quirks NAME             reference (defa
                             fixed: each image in its place
   --json                    JSON events on stdout, one a line, instead of text
   --precision NAME          exact (default), or fast: the decoder in 8-bit integers, in half the
-                            memory; its answers may differ
+                            memory, and the vision tower in f16 on a GPU that has it; its
+                            answers may differ
   --quiet                   nothing on stderr but errors
 
 Events of --json, in this order:

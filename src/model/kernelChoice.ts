@@ -14,7 +14,7 @@ export type KernelSetName = 'fast' | 'plain';
 
 /**
  * 'exact': what the checkpoint's numbers give, within the tolerances of the goldens. 'fast': the decoder's linear layers in 8-bit
- * integers, weights and activations; docs/MODEL.md says how far off that is.
+ * integers, weights and activations, and the vision tower's in f16 on a GPU with `shader-f16`; docs/MODEL.md says how far off that is.
  */
 export type Precision = 'exact' | 'fast';
 
@@ -37,6 +37,8 @@ export interface ModelKernels extends KernelSet {
   readonly tiedTableLayout: Layout;
   /** The decoder's linear layers, but for the head, are turned into 8-bit integers. */
   readonly usesInt8: boolean;
+  /** The vision tower's linear layers on many rows multiply in f16. */
+  readonly visionInHalf: boolean;
   /** A linear layer adds its result to the residual itself. */
   readonly fusesAdd: boolean;
   /** A linear layer of gate and up columns applies silu(gate) · up itself. */
@@ -59,6 +61,7 @@ export interface ModelKernels extends KernelSet {
 /** What a fast kernel does in the place of plain ones. */
 const REPLACES = {
   'linear layers on panels': ['gemv', 'matmul'],
+  'f16 in the vision tower': ['matmulPanels', 'matmulPanelsAdd', 'matmulPanelsGate', 'matmulPanelsGelu'],
   'the residual in linear layers': ['add'],
   'silu in linear layers': ['siluGate'],
   'gelu in linear layers': ['gelu'],
@@ -90,12 +93,14 @@ export function chooseKernels(
     return replaced.length === 0;
   };
   const onPanels = isUsed('linear layers on panels');
+  const halfIsFaster = !gpu.isSoftware && gpu.device.features.has('shader-f16');
   const fusesAdd = isUsed('the residual in linear layers', onPanels);
   const fusesGate = isUsed('silu in linear layers', onPanels);
   const choice = {
     linearLayout: onPanels ? 'panels' : 'rows',
     tiedTableLayout: isUsed('a tied table in panels', onPanels) ? 'panels' : 'rows',
     usesInt8: onPanels && precision === 'fast',
+    visionInHalf: isUsed('f16 in the vision tower', onPanels, precision === 'fast', halfIsFaster),
     fusesAdd,
     fusesGate,
     fusesGelu: isUsed('gelu in linear layers', onPanels),

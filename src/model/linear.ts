@@ -19,6 +19,7 @@ export function linear(pass: Pass, kernels: ModelKernels, x: Tensor, layer: Line
     return kernel(pass, { x, weight, bias });
   }
   if (rows === 1) return kernels.gemvPanels(pass, { x, weight, bias });
+  if (layer.inHalf) return kernels.matmulPanelsHalf(pass, halfTensors(pass, kernels, x, layer), { rows });
   const xT = kernels.transposeRows(pass, { x }); // [inDim, paddedRows]
   return kernels.matmulPanels(pass, { xT, weight, bias }, { rows });
 }
@@ -28,6 +29,7 @@ export function geluLinear(pass: Pass, kernels: ModelKernels, x: Tensor, layer: 
   const { weight, bias } = layer;
   const rows = x.shape[0];
   if (!kernels.fusesGelu || rows === 1) return kernels.gelu(pass, { x: linear(pass, kernels, x, layer) });
+  if (layer.inHalf) return kernels.matmulPanelsHalfGelu(pass, halfTensors(pass, kernels, x, layer), { rows });
   const xT = kernels.transposeRows(pass, { x }); // [inDim, paddedRows]
   return kernels.matmulPanelsGelu(pass, { xT, weight, bias }, { rows });
 }
@@ -47,6 +49,9 @@ export function addLinear(pass: Pass, kernels: ModelKernels, hidden: Tensor, x: 
     else kernels.matmulInt8Add(pass, tensors, { rows, ...int8.params });
   } else if (rows === 1) {
     kernels.gemvPanelsAdd(pass, { x, weight, bias, out: hidden });
+  } else if (layer.inHalf) {
+    const tensors = { ...halfTensors(pass, kernels, x, layer), out: hidden };
+    kernels.matmulPanelsHalfAdd(pass, tensors, { rows });
   } else {
     const xT = kernels.transposeRows(pass, { x }); // [inDim, paddedRows]
     kernels.matmulPanelsAdd(pass, { xT, weight, bias, out: hidden }, { rows });
@@ -64,6 +69,8 @@ export function gatedLinear(pass: Pass, kernels: ModelKernels, x: Tensor, gateUp
     return kernels.matmulInt8Gate(pass, int8.tensors, { rows, ...int8.params });
   }
   if (rows === 1) return kernels.gemvPanelsGate(pass, { x, weight, bias });
+  if (gateUp.inHalf)
+    return kernels.matmulPanelsHalfGate(pass, halfTensors(pass, kernels, x, gateUp), { rows });
   const xT = kernels.transposeRows(pass, { x }); // [inDim, paddedRows]
   return kernels.matmulPanelsGate(pass, { xT, weight, bias }, { rows });
 }
@@ -78,4 +85,11 @@ function int8Call(pass: Pass, kernels: ModelKernels, x: Tensor, { weight: quants
   kernels.quantizeRows(pass, { x, xQuants, xScales });
   const params = { weightFirstRow: 0, weightRows: bias.shape[0] };
   return { tensors: { xQuants, xScales, quants, scales, bias }, params };
+}
+
+/** What the kernels in f16 take. */
+function halfTensors(pass: Pass, kernels: ModelKernels, x: Tensor, { weight, bias }: Linear) {
+  const xT = kernels.transposeRows(pass, { x }); // [inDim, paddedRows]
+  const xScales = kernels.rowScales(pass, { x }); // [paddedRows]
+  return { xT, xScales, weight, bias };
 }

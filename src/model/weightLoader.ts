@@ -24,6 +24,8 @@ export interface Linear {
   readonly bias: Tensor; // [outDim]
   /** Of a weight in 8-bit integers: [ceil(outDim / 8), inDim / 32, 8] f32. */
   readonly scales?: Tensor;
+  /** On many rows it multiplies in f16. */
+  readonly inHalf?: boolean;
 }
 
 export interface LoadProgress {

@@ -64,7 +64,7 @@ export async function loadWeights(
 ): Promise<ModelWeights> {
   const loader = new WeightLoader(gpu, checkpoint, kernels.linearLayout, onProgress);
   try {
-    const vision = await loadVision(loader, config);
+    const vision = await loadVision(loader, config, kernels.visionInHalf);
     const projector: Linear[] = [];
     for (let i = 0; i < config.mlpDepths; i++) projector.push(await loader.linear(`linear_proj.${2 * i}`));
     const decoder = await loadDecoder(loader, config, kernels);
@@ -77,7 +77,12 @@ export async function loadWeights(
   }
 }
 
-async function loadVision(loader: WeightLoader, { vision }: ModelConfig): Promise<VisionWeights> {
+async function loadVision(
+  loader: WeightLoader,
+  { vision }: ModelConfig,
+  inHalf: boolean,
+): Promise<VisionWeights> {
+  const linear = async (module: string): Promise<Linear> => ({ ...(await loader.linear(module)), inHalf });
   const patchDim = vision.inChannels * vision.temporalPatchSize * vision.patchSize ** 2;
   const patchEmbed = await loader.matrix('vision_model.patch_embed.proj.weight', [
     vision.hiddenSize,
@@ -88,19 +93,19 @@ async function loadVision(loader: WeightLoader, { vision }: ModelConfig): Promis
     const block = `vision_model.blocks.${i}`;
     blocks.push({
       norm1: await loader.tensor(`${block}.norm1.weight`),
-      qkv: await loader.linear(`${block}.attn.qkv`),
-      proj: await loader.linear(`${block}.attn.proj`),
+      qkv: await linear(`${block}.attn.qkv`),
+      proj: await linear(`${block}.attn.proj`),
       norm2: await loader.tensor(`${block}.norm2.weight`),
-      gateUp: await loader.gateUp(`${block}.mlp`, true),
-      down: await loader.linear(`${block}.mlp.down_proj`),
+      gateUp: { ...(await loader.gateUp(`${block}.mlp`, true)), inHalf },
+      down: await linear(`${block}.mlp.down_proj`),
     });
   }
   return {
-    patchEmbed: { weight: patchEmbed, bias: loader.zeroBias(vision.hiddenSize) },
+    patchEmbed: { weight: patchEmbed, bias: loader.zeroBias(vision.hiddenSize), inHalf },
     blocks,
     mergerNorm: await loader.tensor('vision_model.merger.ln_q.weight'),
-    mergerIn: await loader.linear('vision_model.merger.mlp.0'),
-    mergerOut: await loader.linear('vision_model.merger.mlp.2'),
+    mergerIn: await linear('vision_model.merger.mlp.0'),
+    mergerOut: await linear('vision_model.merger.mlp.2'),
   };
 }
 

@@ -1,0 +1,103 @@
+/** The vision tower in f16: as near to the exact features as docs/MODEL.md says, and on GPUs with shader-f16 alone. */
+import { afterAll, describe, expect, it } from 'vitest';
+import { type Gpu, openGpu } from '../src/gpu/device.ts';
+import type { Pass } from '../src/gpu/pass.ts';
+import { readTensor } from '../src/gpu/tensor.ts';
+import { kernels } from '../src/kernels/index.ts';
+import { positionTokens } from '../src/model/generate.ts';
+import { chooseKernels, type KernelOptions } from '../src/model/kernelChoice.ts';
+import { type LoadOptions, M2Reasoning } from '../src/model/m2Reasoning.ts';
+import { positionsFor } from '../src/model/positions.ts';
+import { examples, messagesOf, tiny } from './tinyExamples.ts';
+
+const gpu = await openGpu();
+const asGpu = await openGpu();
+Object.defineProperty(asGpu, 'isSoftware', { value: false });
+afterAll(() => {
+  gpu.destroy();
+  asGpu.destroy();
+});
+
+const hasF16 = gpu.device.features.has('shader-f16');
+const FEATURE_ERROR = Math.sqrt(19) * 0.0009; // of the features' length; see docs/MODEL.md, "How far off f16 is"
+const HALF = ['rowScales', ...['', 'Add', 'Gate', 'Gelu'].map((ending) => `matmulPanelsHalf${ending}`)];
+const example = examples[4];
+
+/** Tokens, the tower's features [merged, outHiddenSize], and the kernels that ran. */
+async function run(onGpu: Gpu, options: LoadOptions, steps: number) {
+  const model = await M2Reasoning.load(tiny, { gpu: onGpu, ...options });
+  const { inputIds, images } = await model.prepare(messagesOf(example));
+  const positions = positionsFor('m_rope', inputIds, images, positionTokens(model), 'reference');
+  let features = new Float32Array();
+  const ran = new Set<string>();
+  const tokens = await model.forward(
+    { inputIds, images, positions },
+    {
+      steps,
+      tap: async (name, tensor) => {
+        if (name === 'vision.output')
+          features = (await readTensor(onGpu, tensor)) as Float32Array<ArrayBuffer>;
+      },
+      onPass: async (pass: Pass) => {
+        for (const step of await pass.prepared())
+          if (step.kind === 'dispatch') ran.add(step.call.declaration.name);
+      },
+    },
+  );
+  await model.destroy();
+  return { tokens, features, ran: [...ran] };
+}
+
+describe(`the vision tower with precision 'fast', on ${gpu.description}`, () => {
+  it('runs in f16 on a GPU with shader-f16 alone', async () => {
+    const { ran } = await run(gpu, { precision: 'fast' }, 1);
+    const expected = !gpu.isSoftware && hasF16 ? HALF : [];
+    expect(ran.filter((name) => HALF.includes(name)).sort()).toEqual([...expected].sort());
+  });
+
+  if (hasF16) {
+    it('there gives features within the stated bound, and the tokens of the reference', async () => {
+      const steps = 4;
+      const exact = await run(gpu, {}, 1);
+      const fast = await run(asGpu, { precision: 'fast' }, steps);
+      expect(fast.ran).toEqual(expect.arrayContaining(HALF));
+      expect(exact.ran.filter((name) => HALF.includes(name))).toEqual([]);
+      expect(fast.tokens).toEqual(example.output_ids.slice(0, steps));
+
+      const difference = fast.features.map((value, i) => value - exact.features[i]);
+      const error = Math.hypot(...difference) / Math.hypot(...exact.features);
+      expect(error).toBeGreaterThan(1e-5); // it is another arithmetic
+      expect(error).toBeLessThan(FEATURE_ERROR);
+    });
+  }
+});
+
+describe('f16 in the vision tower is chosen', () => {
+  const chosen = (isSoftware: boolean, features: readonly string[], options: KernelOptions) => {
+    const adapter: Gpu = Object.create(gpu, {
+      isSoftware: { value: isSoftware },
+      device: { value: { features: new Set(features) } },
+    });
+    const { kernels: own, notes } = chooseKernels(adapter, options);
+    return { inHalf: own.visionInHalf, notes };
+  };
+  const fast = { precision: 'fast' } as const;
+
+  it('with precision fast, on a GPU, with shader-f16; without these nothing is said', () => {
+    expect(chosen(false, ['shader-f16'], fast)).toEqual({ inHalf: true, notes: [] });
+    expect(chosen(false, ['shader-f16'], {})).toEqual({ inHalf: false, notes: [] });
+    expect(chosen(true, ['shader-f16'], fast)).toEqual({ inHalf: false, notes: [] });
+    expect(chosen(false, ['subgroups'], fast)).toEqual({ inHalf: false, notes: [] });
+  });
+
+  it('not in the place of a kernel of your own', () => {
+    for (const name of ['matmul', 'matmulPanels', 'matmulPanelsGelu'] as const) {
+      const { inHalf, notes } = chosen(false, ['shader-f16'], {
+        ...fast,
+        kernels: { [name]: kernels[name] },
+      });
+      expect(inHalf).toBe(false);
+      expect(notes[0]).toContain(`${name} is your own`);
+    }
+  });
+});
