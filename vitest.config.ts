@@ -1,4 +1,23 @@
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/** Files that take a minute and more on a software adapter begin first: else one of them is still running when all others have ended. */
+const LONG = [
+  'test/stages/goldens',
+  'test/cli/generate',
+  'test/examples',
+  'test/kernels/kernels',
+  'test/chat',
+];
+
+class LongFilesFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification) =>
+      LONG.findIndex((name) => moduleId.includes(`${name}.test`));
+    const long = files.filter((file) => rank(file) >= 0).sort((a, b) => rank(a) - rank(b));
+    return [...long, ...(await super.sort(files.filter((file) => rank(file) < 0)))];
+  }
+}
 
 export default defineConfig({
   test: {
@@ -8,5 +27,6 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 120_000,
     maxWorkers: 2,
+    sequence: { sequencer: LongFilesFirst },
   },
 });
