@@ -49,7 +49,7 @@ fn main(@builtin(global_invocation_id) thread: vec3u) {
   let below = thread.x / 2u % 2u;
   let firstCol = 8u * (2u * quad.x + right);
   let firstRow = 8u * (2u * quad.y + below);
-  // Lanes past the edge repeat the last panel or rows, for their quad; storeRow and storePanel leave their sums out.
+  // Lanes past the edge repeat the last panel or rows, for their quad, and store nothing.
   let panel = min(firstCol / 8u, (params.weightRows + 7u) / 8u - 1u);
   let rowBlock = min(firstRow / 8u, (params.rows + 7u) / 8u - 1u);
   let blocks = params.words / BLOCK_WORDS;
@@ -136,22 +136,13 @@ fn main(@builtin(global_invocation_id) thread: vec3u) {
     far7 += xScales4to7.w * farScales * farDots7;
   }
 
-  let loaded = firstRow + 4u * right;
-  let other = firstRow + 4u * (1u - right);
-  let isBelow = below == 1u;
-  storeRow(loaded + 0u, firstCol, near0, far0, isBelow);
-  storeRow(loaded + 1u, firstCol, near1, far1, isBelow);
-  storeRow(loaded + 2u, firstCol, near2, far2, isBelow);
-  storeRow(loaded + 3u, firstCol, near3, far3, isBelow);
-  storeRow(other + 0u, firstCol, near4, far4, isBelow);
-  storeRow(other + 1u, firstCol, near5, far5, isBelow);
-  storeRow(other + 2u, firstCol, near6, far6, isBelow);
-  storeRow(other + 3u, firstCol, near7, far7, isBelow);
-}
-
-fn storeRow(row: u32, firstCol: u32, near: vec4f, far: vec4f, isBelow: bool) {
-  if (row < params.rows) {
-    storePanel(row, firstCol, select(near, far, isBelow), select(far, near, isBelow));
+  // In a loop: eight copies of what becomes of a row take long to compile.
+  let nears = array(near0, near1, near2, near3, near4, near5, near6, near7);
+  let fars = array(far0, far1, far2, far3, far4, far5, far6, far7);
+  for (var row = firstRow; row < min(firstRow + 8u, params.rows); row++) {
+    let i = (row - firstRow + 4u * right) % 8u;  // the rows that this lane has loaded come first
+    let isBelow = below == 1u;
+    storePanel(row, firstCol, select(nears[i], fars[i], isBelow), select(fars[i], nears[i], isBelow));
   }
 }
 

@@ -92,18 +92,13 @@ fn main(@builtin(global_invocation_id) thread: vec3u) {
   }
   let firstRow = 8u * thread.y;
   let firstCol = 8u * thread.x;  // within this piece of the weight
-  storeRow(firstRow + 0u, firstCol, upper0, lower0);
-  storeRow(firstRow + 1u, firstCol, upper1, lower1);
-  storeRow(firstRow + 2u, firstCol, upper2, lower2);
-  storeRow(firstRow + 3u, firstCol, upper3, lower3);
-  storeRow(firstRow + 4u, firstCol, upper4, lower4);
-  storeRow(firstRow + 5u, firstCol, upper5, lower5);
-  storeRow(firstRow + 6u, firstCol, upper6, lower6);
-  storeRow(firstRow + 7u, firstCol, upper7, lower7);
-}
-
-fn storeRow(row: u32, firstCol: u32, upper: vec4f, lower: vec4f) {
-  if (row < params.rows) {
-    storePanel(row, firstCol, upper, lower);
+  // In a loop: eight copies of what becomes of a row take long to compile.
+  let sums = array(
+    upper0, lower0, upper1, lower1, upper2, lower2, upper3, lower3,
+    upper4, lower4, upper5, lower5, upper6, lower6, upper7, lower7,
+  );
+  for (var row = firstRow; row < min(firstRow + 8u, params.rows); row++) {
+    let i = 2u * (row - firstRow);
+    storePanel(row, firstCol, sums[i], sums[i + 1u]);
   }
 }

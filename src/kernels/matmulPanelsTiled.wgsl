@@ -92,14 +92,15 @@ fn main(
 
   let firstRow = group.y * TILE_ROWS + 8u * thread.y;
   let firstCol = 8u * (group.x * TILE_PANELS + thread.x);  // within this piece of the weight
-  storeRow(firstRow + 0u, firstCol, upper0, lower0);
-  storeRow(firstRow + 1u, firstCol, upper1, lower1);
-  storeRow(firstRow + 2u, firstCol, upper2, lower2);
-  storeRow(firstRow + 3u, firstCol, upper3, lower3);
-  storeRow(firstRow + 4u, firstCol, upper4, lower4);
-  storeRow(firstRow + 5u, firstCol, upper5, lower5);
-  storeRow(firstRow + 6u, firstCol, upper6, lower6);
-  storeRow(firstRow + 7u, firstCol, upper7, lower7);
+  // In a loop: eight copies of what becomes of a row take long to compile.
+  let sums = array(
+    upper0, lower0, upper1, lower1, upper2, lower2, upper3, lower3,
+    upper4, lower4, upper5, lower5, upper6, lower6, upper7, lower7,
+  );
+  for (var row = firstRow; row < min(firstRow + 8u, params.rows); row++) {
+    let i = 2u * (row - firstRow);
+    storePanel(row, firstCol, sums[i], sums[i + 1u]);
+  }
 }
 
 /// K_STEP columns of x, from column firstK and, in vec4, row firstVec.
@@ -147,10 +148,4 @@ fn tileColumn(k: u32, panel: u32) -> TileColumn {
   let row2 = unpack2x16float(words.z);
   let row3 = unpack2x16float(words.w);
   return TileColumn(vec4f(row0.x, row1.x, row2.x, row3.x), vec4f(row0.y, row1.y, row2.y, row3.y));
-}
-
-fn storeRow(row: u32, firstCol: u32, upper: vec4f, lower: vec4f) {
-  if (row < params.rows) {
-    storePanel(row, firstCol, upper, lower);
-  }
 }
