@@ -1,5 +1,6 @@
 import { readWrite, write } from '../gpu/declaration.ts';
 import { defineKernel } from '../gpu/kernel.ts';
+import type { Symbols } from '../gpu/shapes.ts';
 import { endingCases, matmulPanelsContract } from './matmulPanels.ts';
 import { matmulReference } from './reference/matmul.ts';
 import {
@@ -10,11 +11,22 @@ import {
 } from './reference/panelLinear.ts';
 
 const { inputs, gateTolerance, ...contract } = matmulPanelsContract;
-const quad = { ...contract, code: new URL('./matmulPanelsQuad.wgsl', import.meta.url) };
-const constants = { WORKGROUP_M: 8, WORKGROUP_N: 8 };
-const cases = endingCases(contract.cases);
+const quad = {
+  ...contract,
+  code: new URL('./matmulPanelsQuad.wgsl', import.meta.url),
+  dispatch: ({ rows, weightRows }: Symbols, { WORKGROUP_M, WORKGROUP_N }: Symbols) => [
+    Math.ceil(weightRows / (8 * WORKGROUP_N)),
+    Math.ceil(rows / (16 * WORKGROUP_M)),
+  ],
+  cases: [...contract.cases, { name: 'half a row block', sizes: { rows: 21, inDim: 40, outDim: 66 } }],
+};
+const constants = { WORKGROUP_M: 2, WORKGROUP_N: 8 };
+const cases = endingCases(quad.cases);
 
-/** `matmulPanels` whose lanes share their loads of x four by four: for software adapters with subgroups of eight and more. */
+/**
+ * `matmulPanels` with 16 x 8 values of out per thread, whose lanes share their loads of x four by four: for software adapters with
+ * subgroups, and more than eight rows.
+ */
 export const matmulPanelsQuad = defineKernel({
   ...quad,
   name: 'matmulPanelsQuad',

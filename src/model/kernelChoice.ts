@@ -129,16 +129,16 @@ const softwareKernels = {
 };
 
 const quadKernels = {
-  matmulPanels: standardKernels.matmulPanelsQuad,
-  matmulPanelsAdd: standardKernels.matmulPanelsQuadAdd,
-  matmulPanelsGate: standardKernels.matmulPanelsQuadGate,
-  matmulPanelsGelu: standardKernels.matmulPanelsQuadGelu,
+  matmulPanels: byRows(standardKernels.matmulPanels, standardKernels.matmulPanelsQuad),
+  matmulPanelsAdd: byRows(standardKernels.matmulPanelsAdd, standardKernels.matmulPanelsQuadAdd),
+  matmulPanelsGate: byRows(standardKernels.matmulPanelsGate, standardKernels.matmulPanelsQuadGate),
+  matmulPanelsGelu: byRows(standardKernels.matmulPanelsGelu, standardKernels.matmulPanelsQuadGelu),
   matmulInt8: byRows(standardKernels.matmulInt8, standardKernels.matmulInt8Quad),
   matmulInt8Add: byRows(standardKernels.matmulInt8Add, standardKernels.matmulInt8QuadAdd),
   matmulInt8Gate: byRows(standardKernels.matmulInt8Gate, standardKernels.matmulInt8QuadGate),
 };
 
-/** A quad of `many` has 16 rows: half of it would do nothing for the eight of a pass that verifies drafted tokens. */
+/** `many` takes 16 rows at a time: half of its work would be for nothing on the eight of a pass that verifies drafted tokens. */
 function byRows<B extends Bindings, P extends { readonly rows: 'u32' }>(
   few: Kernel<B, P>,
   many: Kernel<B, P>,

@@ -28,7 +28,7 @@ export const TUNED_KERNELS = Object.keys(FORMS) as readonly TunedKernel[];
 
 /** @param weight of a linear layer, [outDim, inDim]; attention has none */
 export function shapeClass(rows: number, weight?: Pick<Tensor, 'dtype' | 'shape'>): string {
-  const rowsClass = rows === 1 ? 'one row' : rows <= 32 ? 'up to 32 rows' : 'more than 32 rows';
+  const rowsClass = rows === 1 ? 'one row' : rows <= 8 ? 'up to 8 rows' : 'more than 8 rows';
   if (weight === undefined) return rowsClass;
   let columns = 64;
   while (columns < weight.shape[0]) columns *= 8;

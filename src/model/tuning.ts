@@ -57,7 +57,7 @@ export function tuningCandidates({ device, info, isSoftware }: Gpu, tuned: Tuned
       sizes.map(([WORKGROUP_M, WORKGROUP_N]) => ({ kernel, constants: { WORKGROUP_M, WORKGROUP_N } }));
     return [
       ...threads('matmulPanels', [8, 8], [4, 8], [16, 4]),
-      ...(device.features.has('subgroups') ? threads('matmulPanelsQuad', [8, 8], [4, 8], [2, 8]) : []),
+      ...(device.features.has('subgroups') ? threads('matmulPanelsQuad', [2, 8], [4, 8], [1, 16]) : []),
       { kernel: 'matmulPanelsTiled', constants: {} },
     ];
   }

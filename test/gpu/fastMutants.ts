@@ -64,10 +64,10 @@ export const FAST_MUTANTS: readonly Mutant[] = [
   mutant('gemvPanelsSubgroup', 'the sum of one lane', 'subgroupAdd(lower1)', 'lower1'),
   mutant('gemvPanelsSubgroupAdd', 'the first panel twice', '(2u * subgroup + 1u,', '(2u * subgroup,'),
   mutant('gemvPanelsSubgroupGate', 'the next subgroup', 'firstCol = 16u * sub', 'firstCol = 8u * sub'),
-  mutant('matmulPanels', 'a row of the next one', 'upper5, lower5)', 'upper6, lower5)'),
+  mutant('matmulPanels', 'a row of the next one', 'upper5, lower5,', 'upper6, lower5,'),
   mutant('matmulPanels', 'rows are not filled up', '(params.rows + 7u) / 8u * 2u', 'params.rows / 8u * 2u'),
   mutant('matmulPanelsAdd', 'one value of x', 'rows4to7.z * w.lower', 'rows4to7.w * w.lower'),
-  mutant('matmulPanelsGate', 'the last row', 'if (row < params.rows)', 'if (row + 1u < params.rows)'),
+  mutant('matmulPanelsGate', 'the last row', '8u, params.rows); row', '8u, params.rows - 1u); row'),
   mutant('matmulPanelsHalf', 'x is not divided', '* rowVecs + vec] * inverse', '* rowVecs + vec]'),
   mutant(
     'matmulPanelsHalfAdd',
@@ -117,8 +117,8 @@ export const FAST_MUTANTS: readonly Mutant[] = [
   mutant(
     'matmulPanelsQuadAdd',
     'the last rows',
-    '8u * thread.y >= params.rows',
-    '8u * thread.y + 8u >= params.rows',
+    '16u * thread.y >= params.rows',
+    '16u * thread.y + 16u >= params.rows',
   ),
   mutant(
     'matmulPanelsQuadGate',
@@ -126,7 +126,7 @@ export const FAST_MUTANTS: readonly Mutant[] = [
     '4u * thread.y + thread.x % 4u',
     '4u * thread.y',
   ),
-  mutant('matmulPanelsQuadGelu', 'pairs of four rows', '/ 8u * 4u;', '/ 8u * 2u;'),
+  mutant('matmulPanelsQuadGelu', 'rows filled up to sixteen', '/ 8u * 2u;', '/ 8u * 4u;'),
   mutant('matmulPanelsTiled', 'x past the last k', 'values, k < params.inDim)', 'values, true)'),
   mutant('matmulPanelsTiledAdd', 'the weights of the first step', 'COLUMN_WORDS * firstK + word', 'word'),
   mutant('matmulPanelsTiledGate', 'the first rows again', 'stageRows(group.y * ROW_VECS', 'stageRows(0u'),
@@ -189,7 +189,7 @@ export const FAST_MUTANTS: readonly Mutant[] = [
     'xScales4to7.y * upperScales',
     'xScales4to7.x * upperScales',
   ),
-  mutant('matmulInt8Add', 'the last row is left out', 'row < params.rows', 'row + 1u < params.rows'),
+  mutant('matmulInt8Add', 'the last row is left out', '8u, params.rows);', '8u, params.rows - 1u);'),
   mutant(
     'matmulInt8Gate',
     'the last four rows',
