@@ -18,20 +18,15 @@ export function paddedRows(rows: number): number {
  * @param rows [n, inDim], as stored
  * @param target [paddedRows(n), inDim] values; everything is written
  */
-export function packPanels(
-  rows: Float32Array | Uint16Array,
-  inDim: number,
-  target: Float32Array | Uint16Array,
-): void {
-  const wholePanels = rows.length - (rows.length % (PANEL_ROWS * inDim));
-  const is16Bit = rows instanceof Uint16Array;
+export function packPanels<T extends Float32Array | Uint16Array>(rows: T, inDim: number, target: T): void {
+  const whole = rows.length - (rows.length % (PANEL_ROWS * inDim));
   // A loop for each type: in one loop for both every access is twice as slow.
-  if (is16Bit) packHalves(rows.subarray(0, wholePanels), inDim, target as Uint16Array);
-  else packFloats(rows.subarray(0, wholePanels), inDim, target as Float32Array);
-  if (wholePanels === rows.length) return;
-  const last = is16Bit ? new Uint16Array(PANEL_ROWS * inDim) : new Float32Array(PANEL_ROWS * inDim); // zeros behind its rows
-  last.set(rows.subarray(wholePanels));
-  packPanels(last, inDim, target.subarray(wholePanels));
+  if (rows instanceof Uint16Array) packHalves(rows.subarray(0, whole), inDim, target as Uint16Array);
+  else packFloats(rows.subarray(0, whole), inDim, target as Float32Array);
+  if (whole === rows.length) return;
+  const last = target.slice(whole).fill(0); // zeros behind the rows of the last panel
+  last.set(rows.subarray(whole));
+  packPanels(last, inDim, target.subarray(whole));
 }
 
 function packHalves(rows: Uint16Array, inDim: number, target: Uint16Array): void {
