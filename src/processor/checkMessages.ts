@@ -152,7 +152,7 @@ function copySizes(part: Record<string, unknown>, checked: SizeOptions, field: s
 
 function checkText(text: unknown, field: string): string {
   if (typeof text !== 'string') throw inputError('INPUT_TYPE', field, `expected text, got ${kindOf(text)}`);
-  checkRuns(text, field);
+  if (text.length <= messageLimits.text) checkRuns(text, field); // a longer one is refused for its length, at once
   return text;
 }
 

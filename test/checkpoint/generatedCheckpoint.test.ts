@@ -37,7 +37,6 @@ test('seven-b-slice: every tensor has the first, last and summed bits of the gol
   const checkpoint = await Checkpoint.open(sliceFiles, await readModelConfig(sliceFiles));
   expect(checkpoint.warnings).toEqual([]);
   const piece = new Uint8Array(PIECE);
-  const started = performance.now();
   let valueCount = 0;
   for (const { name, first4_bf16, last_bf16, bf16_bits_sum_mod_2_32 } of slice.tensors) {
     const { sizeBytes } = checkpoint.entry(name);
@@ -56,7 +55,6 @@ test('seven-b-slice: every tensor has the first, last and summed bits of the gol
     expect(sum, name).toBe(bf16_bits_sum_mod_2_32);
   }
   expect(valueCount).toBe(slice.parameters);
-  expect(performance.now() - started).toBeLessThan(20_000); // 1.4 s on an idle machine
 });
 
 test('seven-b-slice: the expected tensors are the ones that the golden lists', async () => {

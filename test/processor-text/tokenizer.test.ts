@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { TokenizerError } from '../../src/errors.ts';
 import { Tokenizer } from '../../src/processor/tokenizer.ts';
+import { withCpuMs } from '../cpuTime.ts';
 import { goldens, readJson } from '../readTensors.ts';
 import { goldenCases, goldenTokenizer, thrownBy } from './helpers.ts';
 
@@ -77,16 +78,20 @@ describe('text of every kind', () => {
     expect(tokenizer.decode(tokenizer.encode('e\u0301'))).toBe('\u00e9');
   });
 
-  test.each(['a', ' ', '!', '\n', '中'])('64 K of %j within 2 s, one more is INPUT_TOO_LONG', (character) => {
-    const start = performance.now();
-    expect(tokenizer.encode(character.repeat(65_536)).length).toBeGreaterThan(0);
-    expect(performance.now() - start).toBeLessThan(2000);
-    expect(thrownBy(() => tokenizer.encode(character.repeat(65_537))).code).toBe('INPUT_TOO_LONG');
-  });
-  test('1 M spaces are refused at once', () => {
-    const start = performance.now();
-    expect(thrownBy(() => tokenizer.encode(' '.repeat(1_000_000))).code).toBe('INPUT_TOO_LONG');
-    expect(performance.now() - start).toBeLessThan(1000);
+  test.each(['a', ' ', '!', '\n', '中'])(
+    '64 K of %j within 5 s of work, one more is INPUT_TOO_LONG',
+    async (character) => {
+      const { value: ids, cpuMs } = await withCpuMs(() => tokenizer.encode(character.repeat(65_536)));
+      expect(ids.length).toBeGreaterThan(0);
+      expect(cpuMs).toBeLessThan(5000); // half a second to one
+      expect(thrownBy(() => tokenizer.encode(character.repeat(65_537))).code).toBe('INPUT_TOO_LONG');
+    },
+  );
+  test('1 M spaces are refused at once', async () => {
+    const spaces = ' '.repeat(1_000_000);
+    const { value: error, cpuMs } = await withCpuMs(() => thrownBy(() => tokenizer.encode(spaces)));
+    expect(error.code).toBe('INPUT_TOO_LONG');
+    expect(cpuMs).toBeLessThan(1000);
   });
   test('expanded prompts longer than 64 K have breaks enough', () => {
     expect(tokenizer.encode('<imagePatch>'.repeat(10_000))).toEqual(Array(10_000).fill(479));

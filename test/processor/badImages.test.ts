@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { M2Error } from '../../src/errors.ts';
 import { checkRgbImage, decodeImage } from '../../src/processor/image.ts';
+import { withCpuMs } from '../cpuTime.ts';
 import { decodeInChild } from './decodeInChild.ts';
 import { readFixture } from './fixtures.ts';
 import { DHT, DQT, join, SOS, segmentsOf, withFrameBytes, without } from './jpegBytes.ts';
@@ -14,16 +15,17 @@ const pixels = zeros(SMALL_BYTES);
 const jpeg = readFixture('420-45x37-q75').file;
 const progressive = readFixture('420-progressive').file;
 
-/** Expects an ImageError of that code, whose message names the picture, in at most two seconds. */
+/** Expects an ImageError of that code, whose message names the picture, in at most two seconds of work. */
 async function refusalOf(file: Uint8Array, code: string): Promise<string> {
-  const start = performance.now();
-  const error = await decodeImage(file, 'cat.png').then(
-    () => new Error('it was decoded'),
-    (thrown) => thrown,
+  const { value: error, cpuMs } = await withCpuMs(() =>
+    decodeImage(file, 'cat.png').then(
+      () => new Error('it was decoded'),
+      (thrown) => thrown,
+    ),
   );
   expect(error).toMatchObject({ name: 'ImageError', code });
   expect(error.message).toContain('cat.png');
-  expect(performance.now() - start).toBeLessThan(2000);
+  expect(cpuMs).toBeLessThan(2000);
   return error.message;
 }
 
@@ -113,7 +115,7 @@ describe('sizes that a header claims (I2, I7)', () => {
     );
     for (const [i, [name, , outcome]] of files.entries()) {
       expect(results[i].outcome, name).toBe(outcome);
-      expect(results[i].elapsedMs, name).toBeLessThan(1000);
+      expect(results[i].cpuMs, name).toBeLessThan(1000);
     }
     expect(results.reduce((total, { peakGrowthMb }) => total + peakGrowthMb, 0)).toBeLessThan(50);
   });
@@ -164,9 +166,9 @@ describe('damaged PNGs (I3, I5)', () => {
 
   test('a million chunks', async () => {
     const file = Buffer.concat([png(header()), Buffer.alloc(12e6, chunk('tEXt')), pixels, end]);
-    const start = performance.now();
-    expect((await decodeImage(file, 'cat')).width).toBe(2);
-    expect(performance.now() - start).toBeLessThan(5000);
+    const { value: image, cpuMs } = await withCpuMs(() => decodeImage(file, 'cat'));
+    expect(image.width).toBe(2);
+    expect(cpuMs).toBeLessThan(5000);
   });
 
   test('bytes behind IEND are ignored, as Pillow does', async () => {
