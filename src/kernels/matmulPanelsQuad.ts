@@ -20,7 +20,7 @@ const quad = {
   ],
   cases: [...contract.cases, { name: 'half a row block', sizes: { rows: 21, inDim: 40, outDim: 66 } }],
 };
-const constants = { WORKGROUP_M: 2, WORKGROUP_N: 8 };
+const constants = { WORKGROUP_M: 1, WORKGROUP_N: 16 };
 const cases = endingCases(quad.cases);
 
 /**

@@ -15,8 +15,8 @@
 enable subgroups;
 diagnostic(off, subgroup_uniformity);  // all lanes of a quad take part in its exchanges, which the compiler can't see
 
-override WORKGROUP_M: u32 = 2u;  // threads along the rows of out
-override WORKGROUP_N: u32 = 8u;  // threads along its columns, a multiple of four
+override WORKGROUP_M: u32 = 1u;  // threads along the rows of out
+override WORKGROUP_N: u32 = 16u;  // threads along its columns, a multiple of four
 override WEIGHT_DTYPE: u32 = 0u;  // set by the host from the tensors: 0 f32, 1 bf16, 2 f16
 override BIAS_DTYPE: u32 = 0u;
 override EPILOGUE: u32 = 0u;  // see shared/storePanel.wgsl
