@@ -86,12 +86,27 @@ describe(`tune, on ${gpu.description}`, () => {
     expect(rows[0].candidates[1].verdict).toMatch(/^gemvPanelsAdd: /);
   });
 
+  it('begins with what the adapter runs with so many rows', async () => {
+    const downs = calls.filter(
+      ({ kernel, kernelCase }) => kernel === 'matmulPanels' && kernelCase.name === 'down',
+    );
+    const { rows } = await tune(gpu, downs, {
+      candidates: { matmulPanels: [] },
+      time: async (_, records) => records.map(() => ({ usPerCall: 100 })),
+    });
+    const many = gpu.device.features.has('subgroups') ? 'matmulPanelsQuad' : 'matmulPanels';
+    expect(rows.map(({ shapeClass, chosen }) => [shapeClass, chosen?.kernel])).toEqual([
+      ['up to 8 rows, up to 512 columns, bf16', 'matmulPanels'],
+      ['more than 8 rows, up to 512 columns, bf16', many],
+    ]);
+  });
+
   it('offers 4 to 8 candidates, the default among them', () => {
     for (const kernel of TUNED_KERNELS) {
       const candidates = tuningCandidates(gpu, kernel);
       expect(candidates.length).toBeGreaterThanOrEqual(4);
       expect(candidates.length).toBeLessThanOrEqual(8);
-      expect(candidates).toContainEqual(defaultVariant(gpu, kernel));
+      for (const rows of [1, 8, 9]) expect(candidates).toContainEqual(defaultVariant(gpu, kernel, rows));
     }
   });
 

@@ -133,8 +133,8 @@ function groupsOf(kernel: string, sizes: Symbols, { MAX_GROUP }: Constants): num
   return [kvHeads, splits];
 }
 
-/** @param splitKeys default: the whole context */
-function tokenCase(
+/** @param start cache index of the token @param splitKeys default: the whole context */
+export function tokenCase(
   name: string,
   { heads, ...shape }: Record<string, number>,
   start: number,

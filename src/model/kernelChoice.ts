@@ -4,7 +4,7 @@ import type { Gpu } from '../gpu/device.ts';
 import type { Kernel } from '../gpu/kernel.ts';
 import type { Layout } from '../gpu/tensor.ts';
 import { type KernelSet, kernels as standardKernels } from '../kernels/index.ts';
-import { type Tuning, tunedKernels } from './tunedKernels.ts';
+import { FEW_ROWS, type Tuning, tunedKernels } from './tunedKernels.ts';
 
 /**
  * 'fast': weights in panels, and kernels that do several steps in one. 'plain': each step a kernel of its own, as docs/MODEL.md
@@ -138,15 +138,23 @@ const quadKernels = {
   matmulInt8Gate: byRows(standardKernels.matmulInt8Gate, standardKernels.matmulInt8QuadGate),
 };
 
-/** `many` takes 16 rows at a time: half of its work would be for nothing on the eight of a pass that verifies drafted tokens. */
+/** `many` takes 16 rows at a time: half of its work would be for nothing on few. @returns `many` to those who ask what it is */
 function byRows<B extends Bindings, P extends { readonly rows: 'u32' }>(
   few: Kernel<B, P>,
   many: Kernel<B, P>,
-): Kernel<B, P> {
+): Kernel<B, P> & { readonly few: Kernel<B, P> } {
   const call = (...[pass, tensors, params]: Parameters<Kernel<B, P>>) =>
-    (params !== undefined && params.rows > 8 ? many : few)(pass, tensors, params);
+    (params !== undefined && params.rows > FEW_ROWS ? many : few)(pass, tensors, params);
   const { declaration, run, variant } = many;
-  return Object.assign(call, { declaration, run, variant });
+  return Object.assign(call, { declaration, run, variant, few });
+}
+
+/** @param kernel of `chooseKernels` @returns the one that it calls with so many rows */
+export function kernelForRows(
+  kernel: Pick<Kernel, 'declaration'>,
+  rows: number,
+): Pick<Kernel, 'declaration'> {
+  return rows <= FEW_ROWS && 'few' in kernel ? (kernel.few as Kernel) : kernel;
 }
 
 /**

@@ -1,9 +1,10 @@
 /** The calls of a model that its kernels are tuned for. */
 import type { KernelCase } from '../gpu/declaration.ts';
 import type { WeightDtype } from '../gpu/weightFormats.ts';
+import { tokenCase } from '../kernels/attendToken.ts';
 import { attentionCase } from '../kernels/attentionScores.ts';
 import type { ModelConfig } from './config.ts';
-import { shapeClass, type TunedKernel } from './tunedKernels.ts';
+import { FEW_ROWS, shapeClass, type TunedKernel } from './tunedKernels.ts';
 
 /** A call that a model makes, as a case of the kernel that does it. */
 export interface TunedCall {
@@ -14,9 +15,9 @@ export interface TunedCall {
   readonly multiplyAdds: number;
 }
 
-const FEW_ROWS = 8; // a pass that verifies drafted tokens
 const MANY_ROWS = 256; // a prompt
 const CONTEXT = 1024;
+const TOKEN_CONTEXT = 128; // what a workgroup of attendToken has on a GPU, and a short answer anywhere
 const MAX_VALUES = 16 * 2 ** 20; // of a weight: of a larger one the first columns are timed
 
 /** The calls of a model's layers. @param dtype how its weights are stored */
@@ -60,7 +61,16 @@ export function tunedCalls({ vision, llm }: ModelConfig, dtype: WeightDtype): Tu
     ),
     linear(1, 1, ['head', llm.vocabSize, hiddenSize]),
     ...tower.map((layer) => linear(MANY_ROWS, vision.depth, layer)),
-    // One token is a matter of attendToken, which has no variants.
+    {
+      kernel: 'attendToken',
+      shapeClass: shapeClass(1),
+      kernelCase: tokenCase(
+        'one token',
+        { heads, kvHeads, headDim, context: TOKEN_CONTEXT },
+        TOKEN_CONTEXT - 1,
+      ),
+      multiplyAdds: llm.numHiddenLayers * heads * headDim * TOKEN_CONTEXT,
+    },
     ...[FEW_ROWS, MANY_ROWS].flatMap((tokens) => [
       attention('attentionScores', tokens),
       attention('attentionValues', tokens),

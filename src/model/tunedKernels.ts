@@ -15,6 +15,7 @@ export interface Variant {
 const FORMS = {
   gemvPanels: ['', 'Add', 'Gate', 'Norm', 'NormGate', 'AddScale'],
   matmulPanels: ['', 'Add', 'Gate', 'Gelu'],
+  attendToken: ['', 'Splits'],
   attentionScores: [''],
   attentionValues: [''],
 } as const;
@@ -26,9 +27,12 @@ export type Tuning = { readonly [K in TunedKernel]?: Readonly<Record<string, Var
 
 export const TUNED_KERNELS = Object.keys(FORMS) as readonly TunedKernel[];
 
+/** At most so many has a pass that verifies drafted tokens. */
+export const FEW_ROWS = 8;
+
 /** @param weight of a linear layer, [outDim, inDim]; attention has none */
 export function shapeClass(rows: number, weight?: Pick<Tensor, 'dtype' | 'shape'>): string {
-  const rowsClass = rows === 1 ? 'one row' : rows <= 8 ? 'up to 8 rows' : 'more than 8 rows';
+  const rowsClass = rows === 1 ? 'one row' : rows <= FEW_ROWS ? 'up to 8 rows' : 'more than 8 rows';
   if (weight === undefined) return rowsClass;
   let columns = 64;
   while (columns < weight.shape[0]) columns *= 8;
@@ -71,5 +75,5 @@ function byShape(fallback: Kernel, byClass: ReadonlyMap<string, Kernel>): Kernel
 }
 
 function classOfCall({ weight }: Readonly<Record<string, Tensor>>, params: Symbols = {}): string {
-  return shapeClass(params.rows ?? params.queries ?? 1, weight); // only gemvPanels says nothing of rows
+  return shapeClass(params.rows ?? params.queries ?? 1, weight); // gemvPanels and attendToken have one, and don't say so
 }

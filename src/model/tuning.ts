@@ -7,7 +7,7 @@ import type { Gpu } from '../gpu/device.ts';
 import type { Kernel } from '../gpu/kernel.ts';
 import { freeTensors } from '../gpu/tensor.ts';
 import { type RecordCall, type TimedCalls, timeCalls } from '../gpu/timeCalls.ts';
-import { chooseKernels } from './kernelChoice.ts';
+import { chooseKernels, kernelForRows } from './kernelChoice.ts';
 import type { TunedCall } from './tunedCalls.ts';
 import { TUNED_KERNELS, type TunedKernel, type Tuning, type Variant, variantForms } from './tunedKernels.ts';
 
@@ -52,6 +52,7 @@ export function tuningCandidates({ device, info, isSoftware }: Gpu, tuned: Tuned
   const sizes = (kernel: Variant['kernel'], workgroupSizes: readonly number[]): Variant[] =>
     workgroupSizes.map((WORKGROUP_SIZE) => ({ kernel, constants: { WORKGROUP_SIZE } }));
   if (tuned === 'attentionScores' || tuned === 'attentionValues') return sizes(tuned, [8, 16, 32, 64]);
+  if (tuned === 'attendToken') return sizes(tuned, isSoftware ? [4, 8, 16, 32] : [32, 64, 128, 256]);
   if (tuned === 'matmulPanels') {
     const threads = (kernel: Variant['kernel'], ...sizes: readonly [number, number][]): Variant[] =>
       sizes.map(([WORKGROUP_M, WORKGROUP_N]) => ({ kernel, constants: { WORKGROUP_M, WORKGROUP_N } }));
@@ -87,20 +88,20 @@ export async function tune(
   for (const tuned of TUNED_KERNELS) {
     const timedCalls = largestOfClass(calls.filter(({ kernel }) => kernel === tuned));
     if (timedCalls.length === 0) continue;
-    const standard = defaultVariant(gpu, tuned);
-    const others = (candidates[tuned] ?? tuningCandidates(gpu, tuned)).filter(
-      (one) => !isSame(one, standard),
-    );
+    const standards = timedCalls.map(({ kernelCase }) => defaultVariant(gpu, tuned, kernelCase.sizes.rows));
     const contenders: Contender[] = [];
-    for (const variant of [standard, ...others]) {
+    for (const variant of [...standards, ...(candidates[tuned] ?? tuningCandidates(gpu, tuned))]) {
+      if (contenders.some((known) => isSame(known.variant, variant))) continue;
       onProgress(`checking ${variantName(variant)}`);
       const [kernel, ...otherForms] = variantForms(tuned, variant).map(({ form }) => form);
       contenders.push({ variant, kernel, otherForms, verdict: await verdictOf(gpu, kernel) });
     }
-    for (const call of timedCalls) {
+    for (const [i, call] of timedCalls.entries()) {
       onProgress(`timing ${tuned}: ${call.shapeClass}`);
-      const times = await timeContenders(gpu, contenders, call.kernelCase, time);
-      const row = await choose(gpu, call, contenders, times);
+      const isStandard = ({ variant }: Contender) => isSame(variant, standards[i]);
+      const standardFirst = contenders.toSorted((a, b) => Number(isStandard(b)) - Number(isStandard(a)));
+      const times = await timeContenders(gpu, standardFirst, call.kernelCase, time);
+      const row = await choose(gpu, call, standardFirst, times);
       rows.push(row);
       if (row.chosen) tuning[tuned] = { ...tuning[tuned], [call.shapeClass]: row.chosen };
     }
@@ -134,9 +135,9 @@ function largestOfClass(calls: readonly TunedCall[]): TunedCall[] {
   return [...largest.values()];
 }
 
-/** What the adapter runs without a tuning. */
-export function defaultVariant(gpu: Gpu, tuned: TunedKernel): Variant {
-  const { name, constants } = chooseKernels(gpu, {}).kernels[tuned].declaration;
+/** What the adapter runs without a tuning. @param rows of the call */
+export function defaultVariant(gpu: Gpu, tuned: TunedKernel, rows = 1): Variant {
+  const { name, constants } = kernelForRows(chooseKernels(gpu, {}).kernels[tuned], rows).declaration;
   const values: Constants = { ...constants };
   return tuningCandidates(gpu, tuned).find(
     ({ kernel, constants: own }) =>
