@@ -10,6 +10,8 @@ for (const { name: file, status, message, assertionResults } of testResults) {
   for (const { fullName, failureMessages } of failed) failures.push([file, fullName, ...failureMessages]);
   if (status === 'failed' && failed.length === 0) failures.push([file, message]); // broke down outside its tests
 }
+if (exitStatus !== '0' && failures.length === 0)
+  console.error('FAILED outside the tests: look for "Unhandled" above');
 for (const [file, ...lines] of failures) console.error(`FAILED ${relative('.', file)}: ${lines.join('\n')}`);
 const others = failures.length - numFailedTests;
 console.log(numPassedTests, numFailedTests + others || Number(exitStatus !== '0'));
