@@ -25,6 +25,20 @@ describe(`kernel sets, on ${gpu.description}`, () => {
     expect(await tokensWith({ kernelSet })).toEqual({ tokens: where.output_ids.slice(0, 4), warnings: [] });
   });
 
+  it.each([
+    ['kernelSet', { kernelSet: 'quick' }, 'INPUT_RANGE'],
+    ['precision', { precision: 'half' }, 'INPUT_RANGE'],
+    ['kernels.rmsnorm', { kernels: { rmsnorm: kernels.rmsNorm } }, 'INPUT_RANGE'],
+    ['kernels.toString', { kernels: { toString: kernels.rmsNorm } }, 'INPUT_RANGE'],
+    ['kernels.rmsNorm', { kernels: { rmsNorm: 'fn main() {}' } }, 'INPUT_TYPE'],
+  ])('refuses %s of %j', async (field, options, code) => {
+    await expect(M2Reasoning.load(tiny, { gpu, ...options } as never)).rejects.toMatchObject({
+      name: 'InputError',
+      code,
+      details: { field },
+    });
+  });
+
   it('a replaced kernel is dispatched, and the fast one in its place is not: every plain kernel', () => {
     const dispatched = ['add', 'causalAttention', 'decodeAttention', 'embed', 'gemv', 'mRope', 'matmul'];
     for (const name of [

@@ -1,4 +1,5 @@
 /** Which kernels a model runs with: the one place that chooses between the plain ones and the fast ones beside them. */
+import { InputError } from '../errors.ts';
 import type { Bindings } from '../gpu/declaration.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Kernel } from '../gpu/kernel.ts';
@@ -80,11 +81,17 @@ const REPLACES = {
   'a tied table in panels': ['embed'],
 } as const satisfies Record<string, readonly (keyof KernelSet)[]>;
 
-/** @returns the kernels, and a line for each fast one that gives way to a kernel of the caller's */
+/**
+ * @returns the kernels, and a line for each fast one that gives way to a kernel of the caller's
+ * @throws InputError INPUT_RANGE, INPUT_TYPE: an option, by its field
+ */
 export function chooseKernels(
   gpu: Gpu,
   { kernelSet = 'fast', precision = 'exact', kernels: own = {}, tuning }: KernelOptions,
 ): { kernels: ModelKernels; notes: readonly string[] } {
+  checkOneOf('kernelSet', kernelSet, ['fast', 'plain']);
+  checkOneOf('precision', precision, ['exact', 'fast']);
+  checkOwn(own);
   const notes: string[] = [];
   const isUsed = (fast: keyof typeof REPLACES, ...needs: readonly boolean[]) => {
     if (kernelSet === 'plain' || needs.includes(false)) return false;
@@ -118,6 +125,29 @@ export function chooseKernels(
   const defaults = kernelSet === 'fast' ? { ...standardKernels, ...adapterKernels(gpu) } : standardKernels;
   const tuned = kernelSet === 'fast' && tuning ? tunedKernels(defaults, tuning) : {};
   return { kernels: { ...defaults, ...tuned, ...own, ...choice }, notes };
+}
+
+function checkOneOf(field: string, value: unknown, allowed: readonly string[]): void {
+  if (allowed.includes(value as string)) return;
+  throw new InputError('INPUT_RANGE', `${field} is ${JSON.stringify(value)}`, {
+    field,
+    hint: `give one of: ${allowed.join(', ')}`,
+  });
+}
+
+/** A misspelt name would leave the standard kernel in place, and its user believing in the own one. */
+function checkOwn(own: Readonly<Record<string, unknown>>): void {
+  for (const [name, kernel] of Object.entries(own)) {
+    const field = `kernels.${name}`;
+    if (!Object.hasOwn(standardKernels, name)) {
+      const hint = 'take a name that `m2 kernel list` shows';
+      throw new InputError('INPUT_RANGE', `there is no kernel ${name} to replace`, { field, hint });
+    }
+    if (typeof kernel !== 'function' || !('declaration' in kernel)) {
+      const hint = `give what kernels.${name}.variant(…) or defineKernel(…) returns`;
+      throw new InputError('INPUT_TYPE', `${field} is no kernel`, { field, hint });
+    }
+  }
 }
 
 /** A software adapter runs the threads of a workgroup in turn, from barrier to barrier: fewer of them are faster. */

@@ -83,8 +83,8 @@ export class M2Reasoning {
    * Loads a checkpoint: config, tokenizer and headers are checked before the first weight is uploaded.
    *
    * @param source a folder (Node), or its files from elsewhere
-   * @throws CheckpointError, ConfigError, TokenizerError (what is wrong with which file); GpuError (no adapter, memory).
-   *   Nothing stays open then.
+   * @throws CheckpointError, ConfigError, TokenizerError (what is wrong with which file); GpuError (no adapter, memory);
+   *   InputError (an option). Nothing stays open then.
    */
   static async load(source: string | ModelFiles, options: LoadOptions = {}): Promise<M2Reasoning> {
     const files = typeof source === 'string' ? await folderOf(source) : source;
