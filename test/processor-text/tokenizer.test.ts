@@ -83,7 +83,7 @@ describe('text of every kind', () => {
     async (character) => {
       const { value: ids, cpuMs } = await withCpuMs(() => tokenizer.encode(character.repeat(65_536)));
       expect(ids.length).toBeGreaterThan(0);
-      expect(cpuMs).toBeLessThan(5000); // half a second to one
+      expect(cpuMs).toBeLessThan(5000);
       expect(thrownBy(() => tokenizer.encode(character.repeat(65_537))).code).toBe('INPUT_TOO_LONG');
     },
   );
