@@ -13,7 +13,6 @@ import { gelu } from './gelu.ts';
 import { gemv } from './gemv.ts';
 import { gemvInt8, gemvInt8Add, gemvInt8Gate } from './gemvInt8.ts';
 import { gemvPanels, gemvPanelsAdd, gemvPanelsGate } from './gemvPanels.ts';
-import { gemvPanelsAddScale, gemvPanelsNorm, gemvPanelsNormGate, scaleForNorm } from './gemvPanelsNorm.ts';
 import { gemvPanelsSubgroup, gemvPanelsSubgroupAdd, gemvPanelsSubgroupGate } from './gemvPanelsSubgroup.ts';
 import { l2Normalize } from './l2Normalize.ts';
 import { logSoftmax } from './logSoftmax.ts';
@@ -97,10 +96,7 @@ export const kernels = {
   gemvInt8Gate,
   gemvPanels,
   gemvPanelsAdd,
-  gemvPanelsAddScale,
   gemvPanelsGate,
-  gemvPanelsNorm,
-  gemvPanelsNormGate,
   gemvPanelsSubgroup,
   gemvPanelsSubgroupAdd,
   gemvPanelsSubgroupGate,
@@ -131,7 +127,6 @@ export const kernels = {
   quantizeRows,
   rotateAndCache,
   rowScales,
-  scaleForNorm,
   tokenAngles,
   transposeRows,
   visionScores,

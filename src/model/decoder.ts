@@ -9,13 +9,12 @@ import { attendToCache, beginAttention } from './attention.ts';
 import type { LlmConfig } from './config.ts';
 import type { ModelKernels } from './kernelChoice.ts';
 import type { AttendedCache } from './kvCache.ts';
-import { addToResidual, beginResidual, normedGate, normedLinear, type Residual } from './residual.ts';
+import { addLinear, gatedLinear, linear } from './linear.ts';
 import type { DecoderLayerWeights, DecoderWeights } from './weights.ts';
 
 /**
  * Runs all layers on `hidden` [tokens, hiddenSize] f32, in place. Keys and values go into the cache from `cache.start` on.
  *
- * @returns `hidden`, and what the norm before the head needs of it
  * Follows: modeling_qwen2_5.py, Qwen2Model.forward
  */
 export function decoderLayers(
@@ -25,23 +24,20 @@ export function decoderLayers(
   config: LlmConfig,
   hidden: Tensor,
   cache: AttendedCache,
-): Residual {
-  const residual = beginResidual(pass, kernels, hidden, weights.layers[0].inputNorm);
+): void {
   const angles = beginAttention(pass, kernels, hidden.shape[0], config.numAttentionHeads, cache);
   for (const [index, layer] of weights.layers.entries()) {
-    const nextNorm = weights.layers[index + 1]?.inputNorm ?? weights.norm;
-    pass.scope(() => decoderLayer(pass, kernels, layer, config, residual, nextNorm, cache, index, angles));
+    pass.scope(() => decoderLayer(pass, kernels, layer, config, hidden, cache, index, angles));
     pass.tap(`llm.layer${index}`, hidden);
   }
   pass.tap('cache.k0', cache.layers[0].k);
   pass.tap('cache.v0', cache.layers[0].v);
-  return residual;
 }
 
 /**
  * The logits of some of the tokens.
  *
- * @param residual after all layers
+ * @param hidden [tokens, hiddenSize] after all layers
  * @param rows [n] u32: which tokens; null: the only one
  * @returns [n, vocabSize] f32
  * Follows: modeling_qwen2_5.py, Qwen2ForCausalLM.forward
@@ -51,15 +47,13 @@ export function tokenLogits(
   kernels: ModelKernels,
   { norm: weight, lmHead }: DecoderWeights,
   { rmsNormEps: eps }: LlmConfig,
-  residual: Residual,
+  hidden: Tensor,
   rows: Tensor | null,
 ): Tensor {
-  const { hidden } = residual; // [tokens, hiddenSize]
   if (pass.isTapped) pass.tap('llm.norm', kernels.rmsNorm(pass, { x: hidden, weight }, { eps }));
-  const asked = rows
-    ? { hidden: kernels.gatherRows(pass, { x: hidden, index: rows }), folded: null }
-    : residual; // [n, hiddenSize]
-  const logits = normedLinear(pass, kernels, asked, { weight, eps }, lmHead); // [n, vocabSize]
+  const asked = rows ? kernels.gatherRows(pass, { x: hidden, index: rows }) : hidden; // [n, hiddenSize]
+  const normed = kernels.rmsNorm(pass, { x: asked, weight }, { eps }); // [n, hiddenSize]
+  const logits = linear(pass, kernels, normed, lmHead); // [n, vocabSize]
   pass.tap('logits.steps', logits);
   return logits;
 }
@@ -70,21 +64,21 @@ function decoderLayer(
   kernels: ModelKernels,
   layer: DecoderLayerWeights,
   { rmsNormEps: eps }: LlmConfig,
-  residual: Residual, // [tokens, hiddenSize]
-  nextNorm: Tensor, // [hiddenSize]
+  hidden: Tensor, // [tokens, hiddenSize]
   cache: AttendedCache,
   index: number,
   angles: Tensor | null, // of beginAttention
 ): undefined {
-  const qkv = normedLinear(pass, kernels, residual, { weight: layer.inputNorm, eps }, layer.qkv); // [tokens, qkvDim]
+  const normed = kernels.rmsNorm(pass, { x: hidden, weight: layer.inputNorm }, { eps }); // [tokens, hiddenSize]
+  const qkv = linear(pass, kernels, normed, layer.qkv); // [tokens, qkvDim]
   const attended = attendToCache(pass, kernels, qkv, cache, index, angles); // [tokens, heads · headDim]
   pass.tap(`llm.layer${index}.attn.heads`, attended);
-  addToResidual(pass, kernels, residual, attended, layer.oProj, layer.postAttentionNorm);
+  addLinear(pass, kernels, hidden, attended, layer.oProj);
 
-  const norm = { weight: layer.postAttentionNorm, eps };
-  const activated = normedGate(pass, kernels, residual, norm, layer.gateUp); // [tokens, intermediateSize]
+  const normed2 = kernels.rmsNorm(pass, { x: hidden, weight: layer.postAttentionNorm }, { eps }); // [tokens, hiddenSize]
+  const activated = gatedLinear(pass, kernels, normed2, layer.gateUp); // [tokens, intermediateSize]
   pass.tap(`llm.layer${index}.mlp.activated`, activated);
-  addToResidual(pass, kernels, residual, activated, layer.down, nextNorm);
+  addLinear(pass, kernels, hidden, activated, layer.down);
 }
 
 /** Rows of image features, and which tokens they stand for. */

@@ -56,8 +56,8 @@ export class DraftVerifier {
     const rows = upload(gpu, counted, [VERIFIED_ROWS], 'draft rows');
     const pass = new Pass(gpu, 'verify');
     const hidden = embedTokens(pass, kernels, weights.decoder, ids, []); // [VERIFIED_ROWS, hiddenSize]
-    const residual = decoderLayers(pass, kernels, weights.decoder, config.llm, hidden, this.#cache);
-    const logits = tokenLogits(pass, kernels, weights.decoder, config.llm, residual, rows); // [VERIFIED_ROWS, vocabSize]
+    decoderLayers(pass, kernels, weights.decoder, config.llm, hidden, this.#cache);
+    const logits = tokenLogits(pass, kernels, weights.decoder, config.llm, hidden, rows); // [VERIFIED_ROWS, vocabSize]
     const chosen = pass.readBack(kernels.argmax(pass, { logits }));
     return { pass, ids, rows, chosen };
   }

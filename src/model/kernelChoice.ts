@@ -46,8 +46,6 @@ export interface ModelKernels extends KernelSet {
   readonly fusesGate: boolean;
   /** A linear layer applies the GELU behind it itself. */
   readonly fusesGelu: boolean;
-  /** Decoding folds the norms into the linear layers around them. */
-  readonly foldsNorm: boolean;
   /** `rotateAndCache` instead of `mRope` and `writeKv`. */
   readonly fusesCache: boolean;
   /** Decoding rotates, writes the cache and attends in one kernel, or two where the keys are split. */
@@ -66,7 +64,6 @@ const REPLACES = {
   'the residual in linear layers': ['add'],
   'silu in linear layers': ['siluGate'],
   'gelu in linear layers': ['gelu'],
-  'norms in linear layers': ['rmsNorm'],
   rotateAndCache: ['mRope', 'writeKv'],
   attendToken: [
     'mRope',
@@ -101,18 +98,14 @@ export function chooseKernels(
   };
   const onPanels = isUsed('linear layers on panels');
   const halfIsFaster = !gpu.isSoftware && gpu.device.features.has('shader-f16');
-  const fusesAdd = isUsed('the residual in linear layers', onPanels);
-  const fusesGate = isUsed('silu in linear layers', onPanels);
   const choice = {
     linearLayout: onPanels ? 'panels' : 'rows',
     tiedTableLayout: isUsed('a tied table in panels', onPanels) ? 'panels' : 'rows',
     usesInt8: onPanels && precision === 'fast',
     visionInHalf: isUsed('f16 in the vision tower', onPanels, precision === 'fast', halfIsFaster),
-    fusesAdd,
-    fusesGate,
+    fusesAdd: isUsed('the residual in linear layers', onPanels),
+    fusesGate: isUsed('silu in linear layers', onPanels),
     fusesGelu: isUsed('gelu in linear layers', onPanels),
-    // The kernels that fold a norm take a thread per panel.
-    foldsNorm: isUsed('norms in linear layers', fusesAdd, fusesGate, gpu.isSoftware, precision === 'exact'),
     fusesCache: isUsed('rotateAndCache'),
     fusesDecode: isUsed('attendToken'),
     decodeSplitKeys: gpu.isSoftware ? Infinity : 128, // a workgroup for each split keeps a GPU busy

@@ -218,10 +218,10 @@ export class Sequence {
     try {
       const hidden = kernels.gatherRows(pass, { x: embeds, index: rows }); // [tokens, hiddenSize]
       const cache = this.cache.upTo(end);
-      const residual = decoderLayers(pass, kernels, weights.decoder, config.llm, hidden, cache);
+      decoderLayers(pass, kernels, weights.decoder, config.llm, hidden, cache);
       const isLast = end - reuse === embeds.shape[0];
       if (isLast) {
-        const logits = tokenLogits(pass, kernels, weights.decoder, config.llm, residual, lastRow); // [1, vocabSize]
+        const logits = tokenLogits(pass, kernels, weights.decoder, config.llm, hidden, lastRow); // [1, vocabSize]
         this.#recordChoice(pass, logits);
       }
       this.cache.setStart(start);
@@ -239,8 +239,8 @@ export class Sequence {
   recordStep(pass: Pass): void {
     const { kernels, weights, config } = this.#model;
     const hidden = embedTokens(pass, kernels, weights.decoder, this.token, []); // [1, hiddenSize]
-    const residual = decoderLayers(pass, kernels, weights.decoder, config.llm, hidden, this.cache);
-    const logits = tokenLogits(pass, kernels, weights.decoder, config.llm, residual, null); // [1, vocabSize]
+    decoderLayers(pass, kernels, weights.decoder, config.llm, hidden, this.cache);
+    const logits = tokenLogits(pass, kernels, weights.decoder, config.llm, hidden, null); // [1, vocabSize]
     this.#recordChoice(pass, logits);
   }
 

@@ -13,7 +13,7 @@ export interface Variant {
 
 /** The kernels that are tuned, and the endings of those that share their loop: these get the same choice. */
 const FORMS = {
-  gemvPanels: ['', 'Add', 'Gate', 'Norm', 'NormGate', 'AddScale'],
+  gemvPanels: ['', 'Add', 'Gate'],
   matmulPanels: ['', 'Add', 'Gate', 'Gelu'],
   attendToken: ['', 'Splits'],
   attentionScores: [''],
@@ -39,7 +39,7 @@ export function shapeClass(rows: number, weight?: Pick<Tensor, 'dtype' | 'shape'
   return `${rowsClass}, up to ${columns} columns, ${weight.dtype}`;
 }
 
-/** A variant in each form that it has: `gemvPanelsSubgroup` has none with a norm. */
+/** A variant in each form that it has. */
 export function variantForms(
   tuned: TunedKernel,
   { kernel, constants }: Variant,

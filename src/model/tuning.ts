@@ -65,7 +65,7 @@ export function tuningCandidates({ device, info, isSoftware }: Gpu, tuned: Tuned
   const alone = sizes('gemvPanels', [16, 32, 64, 128]);
   const { subgroupMinSize, subgroupMaxSize } = info;
   const hasOneSize = device.features.has('subgroups') && subgroupMinSize === subgroupMaxSize;
-  if (!hasOneSize || isSoftware) return alone; // a software adapter folds norms, for which there is no kernel with subgroups
+  if (!hasOneSize || isSoftware) return alone; // a software adapter reads for each thread alone: sharing a panel gains it nothing
   const shared = [32, 64, 128].filter((size) => size >= subgroupMaxSize);
   return [...alone, ...sizes('gemvPanelsSubgroup', shared)];
 }
