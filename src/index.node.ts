@@ -1,10 +1,10 @@
 /** The public names that need Node: `m2-reasoning/node`. */
 
 // Checkpoint folders
-export { folderFiles } from './model/checkpointFolder.node.ts';
+export { folderFiles } from './model/checkpoint/checkpointFolder.node.ts';
 
 // Tunings, kept in the user's cache folder
-export { forgetTuning, readTuning, writeTuning } from './model/tuningCache.node.ts';
+export { forgetTuning, readTuning, writeTuning } from './model/fast/tuning/tuningCache.node.ts';
 
 // Golden cases
 export { type GoldenCase, listCases, readCase } from './parity/golden.node.ts';

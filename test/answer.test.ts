@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { parseAnswer } from '../src/model/answer.ts';
+import { parseAnswer } from '../src/model/generation/answer.ts';
 
 it.each([
   ['<think>a</think>\n<answer>\\boxed{2}</answer><|im_end|>', ['a', '\\boxed{2}', '2', true]],

@@ -1,15 +1,15 @@
 /** Tokens and patches attend in several ways, of which the adapter, its kernels and the room for scores choose one: they agree. */
 import { afterAll, expect, it } from 'vitest';
-import { compareArrays } from '../src/gpu/compare.ts';
 import { openGpu } from '../src/gpu/device.ts';
+import { compareArrays } from '../src/gpu/measure/compare.ts';
 import { Pass } from '../src/gpu/pass.ts';
 import { freeTensors, readTensor, upload, writePiece } from '../src/gpu/tensor.ts';
-import { attendToCache, beginAttention, visionAttention } from '../src/model/attention.ts';
-import { folderFiles } from '../src/model/checkpointFolder.node.ts';
-import { readModelConfig } from '../src/model/config.ts';
-import { chooseKernels, type ModelKernels } from '../src/model/kernelChoice.ts';
-import { KvCache } from '../src/model/kvCache.ts';
-import { textPositions } from '../src/model/positions.ts';
+import { folderFiles } from '../src/model/checkpoint/checkpointFolder.node.ts';
+import { readModelConfig } from '../src/model/checkpoint/config.ts';
+import { attendToCache, beginAttention, visionAttention } from '../src/model/graph/attention.ts';
+import { KvCache } from '../src/model/graph/kvCache.ts';
+import { textPositions } from '../src/model/graph/positions.ts';
+import { chooseKernels, type ModelKernels } from '../src/model/load/kernelChoice.ts';
 import { tiny } from './tinyExamples.ts';
 
 const gpu = await openGpu();

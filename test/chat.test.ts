@@ -1,9 +1,9 @@
 /** A chat gives the answers of fresh runs on the whole conversation, and feeds only what is new. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openGpu } from '../src/gpu/device.ts';
-import type { Chat } from '../src/model/chat.ts';
+import type { Chat } from '../src/model/chat/chat.ts';
 import { M2Reasoning } from '../src/model/m2Reasoning.ts';
-import type { ImagePart, Message, Part } from '../src/processor/messages.ts';
+import type { ImagePart, Message, Part } from '../src/processor/text/messages.ts';
 import { livingBuffers } from './livingBuffers.ts';
 import { goldens } from './readTensors.ts';
 

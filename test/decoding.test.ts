@@ -2,11 +2,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openGpu } from '../src/gpu/device.ts';
 import { readTensor } from '../src/gpu/tensor.ts';
-import type { LogitsProcessor } from '../src/model/controlOptions.ts';
-import { type GenerateOptions, type GenerationResult, positionTokens } from '../src/model/generate.ts';
+import type { LogitsProcessor } from '../src/model/generation/controlOptions.ts';
+import {
+  type GenerateOptions,
+  type GenerationResult,
+  positionTokens,
+} from '../src/model/generation/generate.ts';
+import { positionsFor } from '../src/model/graph/positions.ts';
 import { M2Reasoning } from '../src/model/m2Reasoning.ts';
-import { positionsFor } from '../src/model/positions.ts';
-import type { Message } from '../src/processor/messages.ts';
+import type { Message } from '../src/processor/text/messages.ts';
 import { examples, messagesOf, tiny } from './tinyExamples.ts';
 
 const gpu = await openGpu();

@@ -45,9 +45,9 @@ describe('documents', () => {
     const quoted = quotedCode(textOf('docs/KERNELS.md')).map(({ file }) => file);
     expect(quoted).toEqual(
       expect.arrayContaining([
-        'src/kernels/rmsNorm.wgsl',
-        'src/kernels/rmsNorm.ts',
-        'src/kernels/reference/rmsNorm.ts',
+        'src/kernels/plain/rmsNorm.wgsl',
+        'src/kernels/plain/rmsNorm.ts',
+        'src/kernels/plain/reference/rmsNorm.ts',
       ]),
     );
   });

@@ -2,12 +2,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openGpu } from '../src/gpu/device.ts';
 import { readTensor } from '../src/gpu/tensor.ts';
-import { positionTokens } from '../src/model/generate.ts';
+import { positionTokens } from '../src/model/generation/generate.ts';
+import { positionsFor } from '../src/model/graph/positions.ts';
 import { M2Reasoning } from '../src/model/m2Reasoning.ts';
-import { positionsFor } from '../src/model/positions.ts';
-import { type ImageSource, loadImage } from '../src/processor/imageSource.ts';
-import type { Message, Part } from '../src/processor/messages.ts';
+import { type ImageSource, loadImage } from '../src/processor/image/imageSource.ts';
 import { resizeBicubic } from '../src/processor/resize.ts';
+import type { Message, Part } from '../src/processor/text/messages.ts';
 import { readJson } from './readTensors.ts';
 
 const tiny = new URL('../weights/m2-tiny/', import.meta.url).pathname;

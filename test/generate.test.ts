@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openGpu } from '../src/gpu/device.ts';
-import { positionTokens } from '../src/model/generate.ts';
+import { positionTokens } from '../src/model/generation/generate.ts';
+import { positionsFor } from '../src/model/graph/positions.ts';
 import { M2Reasoning } from '../src/model/m2Reasoning.ts';
-import { positionsFor } from '../src/model/positions.ts';
-import type { Message, Part } from '../src/processor/messages.ts';
+import type { Message, Part } from '../src/processor/text/messages.ts';
 import { goldens, readJson } from './readTensors.ts';
 import { examples, messagesOf, tiny } from './tinyExamples.ts';
 
@@ -178,7 +178,7 @@ it('a lost device ends the stream with GPU_LOST, and a new one gives the answer'
 });
 
 it('weights that are not finite end the answer with GEN_NONFINITE, never with token 0', async () => {
-  const { folderFiles } = await import('../src/model/checkpointFolder.node.ts');
+  const { folderFiles } = await import('../src/model/checkpoint/checkpointFolder.node.ts');
   const files = folderFiles(tiny);
   const broken = {
     name: 'broken',

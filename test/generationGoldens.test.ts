@@ -1,10 +1,10 @@
 import { readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openGpu } from '../src/gpu/device.ts';
-import { BeamScorer } from '../src/model/beamScorer.ts';
-import type { GenerateOptions } from '../src/model/generate.ts';
+import { BeamScorer } from '../src/model/generation/beamScorer.ts';
+import type { GenerateOptions } from '../src/model/generation/generate.ts';
 import { M2Reasoning } from '../src/model/m2Reasoning.ts';
-import type { Message, Part } from '../src/processor/messages.ts';
+import type { Message, Part } from '../src/processor/text/messages.ts';
 import { goldens, readJson } from './readTensors.ts';
 
 const gpu = await openGpu();

@@ -3,7 +3,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { openGpu } from '../src/gpu/device.ts';
 import type { Kernel } from '../src/gpu/kernel.ts';
 import { type KernelSet, kernels } from '../src/kernels/index.ts';
-import { chooseKernels } from '../src/model/kernelChoice.ts';
+import { chooseKernels } from '../src/model/load/kernelChoice.ts';
 import { M2Reasoning } from '../src/model/m2Reasoning.ts';
 import { examples, messagesOf, tiny } from './tinyExamples.ts';
 

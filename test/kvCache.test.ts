@@ -1,11 +1,11 @@
 import { afterAll, expect, it } from 'vitest';
 import { openGpu } from '../src/gpu/device.ts';
 import { readTensor } from '../src/gpu/tensor.ts';
-import { folderFiles } from '../src/model/checkpointFolder.node.ts';
-import { readModelConfig } from '../src/model/config.ts';
-import { KvCache } from '../src/model/kvCache.ts';
-import { type Positions, textPositions } from '../src/model/positions.ts';
-import { llmRotaryTable } from '../src/model/rotaryTables.ts';
+import { folderFiles } from '../src/model/checkpoint/checkpointFolder.node.ts';
+import { readModelConfig } from '../src/model/checkpoint/config.ts';
+import { KvCache } from '../src/model/graph/kvCache.ts';
+import { type Positions, textPositions } from '../src/model/graph/positions.ts';
+import { llmRotaryTable } from '../src/model/graph/rotaryTables.ts';
 import { livingBuffers } from './livingBuffers.ts';
 
 const gpu = await openGpu();

@@ -1,10 +1,10 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { openGpu } from '../src/gpu/device.ts';
 import { paddedRows } from '../src/gpu/panels.ts';
-import type { ByteSource, ModelFiles } from '../src/model/byteSource.ts';
-import { folderFiles } from '../src/model/checkpointFolder.node.ts';
+import type { ByteSource, ModelFiles } from '../src/model/checkpoint/byteSource.ts';
+import { folderFiles } from '../src/model/checkpoint/checkpointFolder.node.ts';
+import type { LoadProgress } from '../src/model/load/weightLoader.ts';
 import { M2Reasoning } from '../src/model/m2Reasoning.ts';
-import type { LoadProgress } from '../src/model/weightLoader.ts';
 import { checkpointFiles } from '../src/parity/runParity.node.ts';
 import { livingBuffers } from './livingBuffers.ts';
 import { goldens } from './readTensors.ts';

@@ -3,10 +3,10 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { type Gpu, openGpu } from '../src/gpu/device.ts';
 import { Pass } from '../src/gpu/pass.ts';
 import { readTensor } from '../src/gpu/tensor.ts';
-import { positionTokens } from '../src/model/generate.ts';
-import { chooseKernels } from '../src/model/kernelChoice.ts';
+import { positionTokens } from '../src/model/generation/generate.ts';
+import { positionsFor } from '../src/model/graph/positions.ts';
+import { chooseKernels } from '../src/model/load/kernelChoice.ts';
 import { type LoadOptions, M2Reasoning } from '../src/model/m2Reasoning.ts';
-import { positionsFor } from '../src/model/positions.ts';
 import { livingBuffers } from './livingBuffers.ts';
 import { examples, messagesOf, tiny } from './tinyExamples.ts';
 

@@ -2,15 +2,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openGpu } from '../src/gpu/device.ts';
 import { freeTensors, readTensor } from '../src/gpu/tensor.ts';
-import { Checkpoint } from '../src/model/checkpoint.ts';
-import { folderFiles } from '../src/model/checkpointFolder.node.ts';
-import { readModelConfig } from '../src/model/config.ts';
-import { contentKey, FeatureCache, type KeyedImage } from '../src/model/featureCache.ts';
-import { chooseKernels } from '../src/model/kernelChoice.ts';
-import type { ModelParts } from '../src/model/modelParts.ts';
-import { textPositions } from '../src/model/positions.ts';
-import { reusableTokens, tokenKeys } from '../src/model/promptPrefix.ts';
-import { loadWeights } from '../src/model/weights.ts';
+import { contentKey, FeatureCache, type KeyedImage } from '../src/model/chat/featureCache.ts';
+import { reusableTokens, tokenKeys } from '../src/model/chat/promptPrefix.ts';
+import { Checkpoint } from '../src/model/checkpoint/checkpoint.ts';
+import { folderFiles } from '../src/model/checkpoint/checkpointFolder.node.ts';
+import { readModelConfig } from '../src/model/checkpoint/config.ts';
+import type { ModelParts } from '../src/model/graph/modelParts.ts';
+import { textPositions } from '../src/model/graph/positions.ts';
+import { chooseKernels } from '../src/model/load/kernelChoice.ts';
+import { loadWeights } from '../src/model/load/weights.ts';
 import { extractPatches } from '../src/processor/patches.ts';
 import { livingBuffers } from './livingBuffers.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { StopStrings } from '../src/model/stopStrings.ts';
+import { StopStrings } from '../src/model/generation/stopStrings.ts';
 
 /** What is shown of the pieces, and after which of them it stopped. */
 function shown(stops: string[], pieces: string[]) {

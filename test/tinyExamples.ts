@@ -1,5 +1,5 @@
 /** The bundled model's examples, as messages. */
-import type { Message } from '../src/processor/messages.ts';
+import type { Message } from '../src/processor/text/messages.ts';
 import { readJson } from './readTensors.ts';
 
 export const tiny = new URL('../weights/m2-tiny/', import.meta.url).pathname;

@@ -4,10 +4,10 @@ import { type Gpu, openGpu } from '../src/gpu/device.ts';
 import type { Pass } from '../src/gpu/pass.ts';
 import { readTensor } from '../src/gpu/tensor.ts';
 import { kernels } from '../src/kernels/index.ts';
-import { positionTokens } from '../src/model/generate.ts';
-import { chooseKernels, type KernelOptions } from '../src/model/kernelChoice.ts';
+import { positionTokens } from '../src/model/generation/generate.ts';
+import { positionsFor } from '../src/model/graph/positions.ts';
+import { chooseKernels, type KernelOptions } from '../src/model/load/kernelChoice.ts';
 import { type LoadOptions, M2Reasoning } from '../src/model/m2Reasoning.ts';
-import { positionsFor } from '../src/model/positions.ts';
 import { examples, messagesOf, tiny } from './tinyExamples.ts';
 
 const gpu = await openGpu();

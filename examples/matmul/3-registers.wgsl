@@ -11,7 +11,7 @@
 //         │         │         │         │          │  ████   │
 //         └─────────┘         └─────────┘          └─────────┘
 //
-// Sums are f32: two k are added to each other first, then to what came before. The plain src/kernels/matmul.wgsl does the same.
+// Sums are f32: two k are added to each other first, then to what came before. The plain src/kernels/plain/matmul.wgsl does the same.
 
 override WORKGROUP_M: u32 = 4u;  // threads along the rows of out
 override WORKGROUP_N: u32 = 16u;  // threads along its columns

@@ -11,7 +11,7 @@
 //     x as transposeRows    a panel: eight
 //     leaves it             rows of weight
 //
-// Sums are f32, in the order of k. src/kernels/matmulPanels.wgsl is this text with a choice of what becomes of the sums.
+// Sums are f32, in the order of k. src/kernels/fast/linear/matmulPanels.wgsl is this text with a choice of what becomes of the sums.
 
 override WORKGROUP_M: u32 = 8u;  // threads along the rows of out
 override WORKGROUP_N: u32 = 8u;  // threads along its columns

@@ -10,7 +10,7 @@
 //
 // Put code in the place of each GAP, comment and all; a line that ends in GAP only keeps the text compiling, and goes too.
 //   node examples/puzzles/check.js mRope        says what is still wrong
-// The solution is src/kernels/mRope.wgsl.
+// The solution is src/kernels/plain/mRope.wgsl.
 
 override WORKGROUP_SIZE: u32 = 64u;
 

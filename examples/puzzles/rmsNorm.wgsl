@@ -11,7 +11,7 @@
 //
 // Put code in the place of each GAP, comment and all; a line that ends in GAP only keeps the text compiling, and goes too.
 //   node examples/puzzles/check.js rmsNorm      says what is still wrong
-// workgroupSum, flatGroup, unpackWeight and weightWord are in src/kernels/shared. The solution is src/kernels/rmsNorm.wgsl.
+// workgroupSum, flatGroup, unpackWeight and weightWord are in src/kernels/shared. The solution is src/kernels/plain/rmsNorm.wgsl.
 
 override WORKGROUP_SIZE: u32 = 64u;
 override WEIGHT_DTYPE: u32 = 0u;  // set by the host from the tensor: 0 f32, 1 bf16, 2 f16

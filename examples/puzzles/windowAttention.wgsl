@@ -13,7 +13,7 @@
 //
 // Put code in the place of each GAP, comment and all; a line that ends in GAP only keeps the text compiling, and goes too.
 //   node examples/puzzles/check.js windowAttention      says what is still wrong
-// The solution is src/kernels/visionAttention.wgsl.
+// The solution is src/kernels/plain/visionAttention.wgsl.
 
 const MAX_HEAD_DIM = 256u;
 const LOWEST_SCORE = -3.4e38;  // not -inf: (-inf) - (-inf) is NaN

@@ -1,9 +1,9 @@
 /** What the commands that ask a model have in common: they load it, show its answer as it comes, and say how long it took. */
 import type { Gpu } from '../gpu/device.ts';
-import type { GenerateProgress, GenerationResult } from '../model/generate.ts';
+import { readTuning } from '../model/fast/tuning/tuningCache.node.ts';
+import type { GenerateProgress, GenerationResult } from '../model/generation/generate.ts';
+import type { LoadProgress } from '../model/load/weightLoader.ts';
 import { type LoadOptions, M2Reasoning } from '../model/m2Reasoning.ts';
-import { readTuning } from '../model/tuningCache.node.ts';
-import type { LoadProgress } from '../model/weightLoader.ts';
 import type { Progress } from './progress.node.ts';
 import { formatBytes, formatSeconds } from './text.ts';
 import type { ThinkingStyle } from './thinking.ts';

@@ -1,7 +1,7 @@
 /** The flags that say how tokens are chosen: those of every command that asks a model, and those of `m2 generate` alone. */
-import type { ControlOptions } from '../model/controlOptions.ts';
-import type { GenerateOptions } from '../model/generate.ts';
-import type { SamplingOptions } from '../model/samplingOptions.ts';
+import type { ControlOptions } from '../model/generation/controlOptions.ts';
+import type { GenerateOptions } from '../model/generation/generate.ts';
+import type { SamplingOptions } from '../model/generation/samplingOptions.ts';
 import { number, oneOf, positiveInteger, seed } from './options.node.ts';
 
 export const CHOOSING_HELP = `  --max-new-tokens N        default 1024

@@ -1,7 +1,7 @@
 /** The turns of `m2 chat`: questions, the commands between them, and what is said of them on stderr. */
 import { GenerationError, ImageError, InputError, M2Error, PromptError } from '../errors.ts';
-import type { Chat, ChatResult } from '../model/chat.ts';
-import { type LoadedImage, loadImage } from '../processor/imageSource.ts';
+import type { Chat, ChatResult } from '../model/chat/chat.ts';
+import { type LoadedImage, loadImage } from '../processor/image/imageSource.ts';
 import { describeCut, describeSpeed, printAsItComes, showPrefill } from './answering.node.ts';
 import type { LineInput } from './lineInput.node.ts';
 import { UsageError } from './options.node.ts';

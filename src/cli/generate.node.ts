@@ -2,11 +2,11 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ImageError } from '../errors.ts';
-import type { GenerateProgress, GenerationResult } from '../model/generate.ts';
+import type { GenerateProgress, GenerationResult } from '../model/generation/generate.ts';
 import type { M2Reasoning } from '../model/m2Reasoning.ts';
-import { checkMessages } from '../processor/checkMessages.ts';
-import { type ImageSource, loadImage } from '../processor/imageSource.ts';
-import type { Message } from '../processor/messages.ts';
+import { type ImageSource, loadImage } from '../processor/image/imageSource.ts';
+import { checkMessages } from '../processor/text/checkMessages.ts';
+import type { Message } from '../processor/text/messages.ts';
 import { describeCut, describeSpeed, loadModel, printAsItComes, showPrefill } from './answering.node.ts';
 import { BUNDLED_MODEL, firstExample } from './bundledModel.node.ts';
 import {

@@ -1,9 +1,9 @@
 /** `m2 inspect`: what a checkpoint folder holds, from its config and its headers alone. */
 import { GpuError } from '../errors.ts';
 import { openGpu } from '../gpu/device.ts';
-import { Checkpoint, type WeightEntry } from '../model/checkpoint.ts';
-import { folderFiles } from '../model/checkpointFolder.node.ts';
-import { readModelConfig } from '../model/config.ts';
+import { Checkpoint, type WeightEntry } from '../model/checkpoint/checkpoint.ts';
+import { folderFiles } from '../model/checkpoint/checkpointFolder.node.ts';
+import { readModelConfig } from '../model/checkpoint/config.ts';
 import { BUNDLED_MODEL } from './bundledModel.node.ts';
 import type { Command } from './command.ts';
 import { type BindingLimit, describeInspection, type Inspection, type Tally } from './inspection.ts';

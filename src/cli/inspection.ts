@@ -1,6 +1,6 @@
 /** What `m2 inspect` found out, and how it shows it to people. */
-import type { WeightEntry } from '../model/checkpoint.ts';
-import type { ModelConfig } from '../model/config.ts';
+import type { WeightEntry } from '../model/checkpoint/checkpoint.ts';
+import type { ModelConfig } from '../model/checkpoint/config.ts';
 import type { SplitTensor } from './splits.ts';
 import { columns, formatBytes } from './text.ts';
 

@@ -1,11 +1,11 @@
 /** Checks or times a kernel in this process, and prints the report. */
 import { InputError, M2Error } from '../errors.ts';
-import { benchKernel, typicalCase } from '../gpu/benchKernel.ts';
-import { checkKernel } from '../gpu/checkKernel.ts';
 import type { KernelCase, KernelDeclaration } from '../gpu/declaration.ts';
 import { type Gpu, openGpu } from '../gpu/device.ts';
 import type { Kernel } from '../gpu/kernel.ts';
-import { measureAdapter } from '../gpu/measureAdapter.ts';
+import { benchKernel, typicalCase } from '../gpu/measure/benchKernel.ts';
+import { checkKernel } from '../gpu/measure/checkKernel.ts';
+import { measureAdapter } from '../gpu/measure/measureAdapter.ts';
 import type { Experiment } from './kernelExperiment.node.ts';
 import { changedKernel, namedKernel, quoteError } from './kernelSource.node.ts';
 import { benchTable, checkTable } from './kernelText.ts';

@@ -1,7 +1,8 @@
 /** What `m2 kernel` prints: contracts, reports of checks, times. */
-import type { BenchRow } from '../gpu/benchKernel.ts';
-import type { CheckRow } from '../gpu/checkKernel.ts';
+
 import type { Binding, KernelDeclaration } from '../gpu/declaration.ts';
+import type { BenchRow } from '../gpu/measure/benchKernel.ts';
+import type { CheckRow } from '../gpu/measure/checkKernel.ts';
 import type { Dim } from '../gpu/shapes.ts';
 import { parseWgsl } from '../gpu/wgslInterface.ts';
 import { columns } from './text.ts';

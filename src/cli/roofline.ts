@@ -1,6 +1,6 @@
 /** A roofline as SVG text: every kernel against what the adapter moves and computes at best. */
-import type { AdapterRates } from '../gpu/measureAdapter.ts';
-import type { ProfileRow } from '../gpu/profilePass.ts';
+import type { AdapterRates } from '../gpu/measure/measureAdapter.ts';
+import type { ProfileRow } from '../gpu/measure/profilePass.ts';
 
 /** The kernels of one table. */
 export interface RooflineSeries {

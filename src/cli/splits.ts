@@ -1,8 +1,8 @@
 /** Which weights an adapter's binding limit splits, found without loading them. */
 import { rowsThatBind, sizeBytes } from '../gpu/tensor.ts';
-import type { WeightEntry } from '../model/weightEntries.ts';
+import type { WeightEntry } from '../model/checkpoint/weightEntries.ts';
 
-/** A tensor as it lies on the GPU: as stored, or several joined into one (model/weightLoader.ts). */
+/** A tensor as it lies on the GPU: as stored, or several joined into one (model/load/weightLoader.ts). */
 export interface UploadedTensor {
   readonly name: string;
   readonly dtype: WeightEntry['dtype'];

@@ -1,11 +1,11 @@
 /** `m2 tune`: finds the fastest variants of the kernels on this adapter, and keeps them for `m2 generate` and `m2 chat`. */
 import { type Gpu, openGpu } from '../gpu/device.ts';
-import { Checkpoint } from '../model/checkpoint.ts';
-import { folderFiles } from '../model/checkpointFolder.node.ts';
-import { readModelConfig } from '../model/config.ts';
-import { type TunedCall, tunedCalls } from '../model/tunedCalls.ts';
-import { isSame, type TuneRow, tune as tuneKernels, variantName } from '../model/tuning.ts';
-import { forgetTuning, writeTuning } from '../model/tuningCache.node.ts';
+import { Checkpoint } from '../model/checkpoint/checkpoint.ts';
+import { folderFiles } from '../model/checkpoint/checkpointFolder.node.ts';
+import { readModelConfig } from '../model/checkpoint/config.ts';
+import { type TunedCall, tunedCalls } from '../model/fast/tuning/tunedCalls.ts';
+import { isSame, type TuneRow, tune as tuneKernels, variantName } from '../model/fast/tuning/tuning.ts';
+import { forgetTuning, writeTuning } from '../model/fast/tuning/tuningCache.node.ts';
 import { BUNDLED_MODEL } from './bundledModel.node.ts';
 import type { Command } from './command.ts';
 import { nonEmptyPath, parseFlags, UsageError } from './options.node.ts';

@@ -7,25 +7,33 @@ import { type Gpu, openGpu } from '../gpu/device.ts';
 import type { PassListener, TapListener } from '../gpu/pass.ts';
 import { freeTensors } from '../gpu/tensor.ts';
 import type { CaseReport } from '../parity/report.ts';
-import { DEFAULT_IMAGE_PROCESSOR, parseImageProcessorConfig } from '../processor/imageProcessorConfig.ts';
-import type { Message } from '../processor/messages.ts';
+import {
+  DEFAULT_IMAGE_PROCESSOR,
+  parseImageProcessorConfig,
+} from '../processor/image/imageProcessorConfig.ts';
 import type { PreprocessedImage } from '../processor/patches.ts';
 import { type PreparedInputs, type PrepareOptions, Processor } from '../processor/processor.ts';
-import { Tokenizer } from '../processor/tokenizer.ts';
-import { type ModelFiles, readAll } from './byteSource.ts';
-import { Chat, type ChatOptions } from './chat.ts';
-import { Checkpoint } from './checkpoint.ts';
-import { assertProcessorFits, type ModelConfig, readModelConfig } from './config.ts';
-import { Pace } from './decodeLoop.ts';
-import { type GenerateOptions, type GeneratingModel, type GenerationResult, generate } from './generate.ts';
-import { GenerationStream } from './generationStream.ts';
-import { chooseKernels, type KernelOptions } from './kernelChoice.ts';
-import type { ModelParts } from './modelParts.ts';
-import type { Positions } from './positions.ts';
-import { Sequence } from './sequence.ts';
-import type { Tuning } from './tunedKernels.ts';
-import type { LoadProgress } from './weightLoader.ts';
-import { loadWeights } from './weights.ts';
+import type { Message } from '../processor/text/messages.ts';
+import { Tokenizer } from '../processor/text/tokenizer.ts';
+import { Chat, type ChatOptions } from './chat/chat.ts';
+import { type ModelFiles, readAll } from './checkpoint/byteSource.ts';
+import { Checkpoint } from './checkpoint/checkpoint.ts';
+import { assertProcessorFits, type ModelConfig, readModelConfig } from './checkpoint/config.ts';
+import type { Tuning } from './fast/tuning/tunedKernels.ts';
+import { Pace } from './generation/decodeLoop.ts';
+import {
+  type GenerateOptions,
+  type GeneratingModel,
+  type GenerationResult,
+  generate,
+} from './generation/generate.ts';
+import { GenerationStream } from './generation/generationStream.ts';
+import { Sequence } from './generation/sequence.ts';
+import type { ModelParts } from './graph/modelParts.ts';
+import type { Positions } from './graph/positions.ts';
+import { chooseKernels, type KernelOptions } from './load/kernelChoice.ts';
+import type { LoadProgress } from './load/weightLoader.ts';
+import { loadWeights } from './load/weights.ts';
 
 export interface LoadOptions extends Omit<KernelOptions, 'tuning'> {
   /** What `tune` chose for the adapter, or a function that finds it: `readTuning` of `m2-reasoning/node`. Default: none. */
@@ -211,7 +219,7 @@ export class M2Reasoning {
 }
 
 async function folderOf(path: string): Promise<ModelFiles> {
-  const { folderFiles } = await import('./checkpointFolder.node.ts');
+  const { folderFiles } = await import('./checkpoint/checkpointFolder.node.ts');
   return folderFiles(path);
 }
 

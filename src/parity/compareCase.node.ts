@@ -1,16 +1,16 @@
 /** Runs one golden case through the model, the same code that `generate` runs, and compares every stage on the way. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { compareArrays } from '../gpu/compare.ts';
 import type { Tolerance } from '../gpu/declaration.ts';
+import { compareArrays } from '../gpu/measure/compare.ts';
 import { readTensor, type Tensor } from '../gpu/tensor.ts';
-import { positionTokens } from '../model/generate.ts';
+import { positionTokens } from '../model/generation/generate.ts';
+import { type Positions, positionsFor } from '../model/graph/positions.ts';
+import { windowLayout } from '../model/graph/windows.ts';
 import type { M2Reasoning } from '../model/m2Reasoning.ts';
-import { type Positions, positionsFor } from '../model/positions.ts';
-import { windowLayout } from '../model/windows.ts';
-import { decodeImage, type RgbImage } from '../processor/image.ts';
-import type { Message } from '../processor/messages.ts';
+import { decodeImage, type RgbImage } from '../processor/image/image.ts';
 import type { PreparedInputs } from '../processor/processor.ts';
+import type { Message } from '../processor/text/messages.ts';
 import type { GoldenAnswers, GoldenCase, GoldenTensor } from './golden.node.ts';
 import type { CaseReport, ParityRow } from './report.ts';
 import { describeTolerance, toleranceOf } from './tolerances.ts';

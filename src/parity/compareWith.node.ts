@@ -1,7 +1,7 @@
 import { dirname, join, resolve, sep } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { ParityError } from '../errors.ts';
-import { readModelConfig } from '../model/config.ts';
+import { readModelConfig } from '../model/checkpoint/config.ts';
 import type { M2Reasoning } from '../model/m2Reasoning.ts';
 import { compareCase } from './compareCase.node.ts';
 import { GENERATED_CHECKPOINT, readCase } from './golden.node.ts';

@@ -2,9 +2,9 @@
  * A checkpoint that exists nowhere: its weights are computed from their positions whenever they are read. So a
  * model of any size can be tested and timed without a file, and without the memory for one.
  */
-import { type ByteSource, type ModelFiles, memorySource, shortRead } from '../model/byteSource.ts';
-import type { ModelConfig } from '../model/config.ts';
-import { expectedTensors } from '../model/expectedTensors.ts';
+import { type ByteSource, type ModelFiles, memorySource, shortRead } from '../model/checkpoint/byteSource.ts';
+import type { ModelConfig } from '../model/checkpoint/config.ts';
+import { expectedTensors } from '../model/checkpoint/expectedTensors.ts';
 
 /** One tensor of pseudo-random bf16 values, spread evenly over [offset - scale, offset + scale). */
 export interface GeneratedTensor {

@@ -2,9 +2,9 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ParityError } from '../errors.ts';
-import { memorySource } from '../model/byteSource.ts';
-import { readSafetensorsHeader } from '../model/safetensors.ts';
-import type { Message } from '../processor/messages.ts';
+import { memorySource } from '../model/checkpoint/byteSource.ts';
+import { readSafetensorsHeader } from '../model/checkpoint/safetensors.ts';
+import type { Message } from '../processor/text/messages.ts';
 
 export interface GoldenTensor {
   readonly shape: readonly number[];

@@ -2,9 +2,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Gpu } from '../gpu/device.ts';
-import type { ModelFiles } from '../model/byteSource.ts';
-import { folderFiles } from '../model/checkpointFolder.node.ts';
-import type { KernelOptions } from '../model/kernelChoice.ts';
+import type { ModelFiles } from '../model/checkpoint/byteSource.ts';
+import { folderFiles } from '../model/checkpoint/checkpointFolder.node.ts';
+import type { KernelOptions } from '../model/load/kernelChoice.ts';
 import { M2Reasoning } from '../model/m2Reasoning.ts';
 import { compareCase } from './compareCase.node.ts';
 import { type GeneratedTensor, generatedFiles } from './generatedCheckpoint.ts';

@@ -1,6 +1,6 @@
 /** From the frames of a clip to patches. The published processor fails on every clip: what it means is done here. */
 import { ImageError, InputError } from '../errors.ts';
-import { type ImageSource, loadImage } from './imageSource.ts';
+import { type ImageSource, loadImage } from './image/imageSource.ts';
 import {
   extractPatches,
   FETCH_LIMITS,

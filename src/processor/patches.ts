@@ -1,8 +1,8 @@
 /** From RGB pixels to the rows that the vision tower's first layer multiplies. */
 
 import { InputError } from '../errors.ts';
+import { checkRgbImage, type RgbImage } from './image/rgbImage.ts';
 import { type ImageSize, type PixelLimits, resizeBicubic, smartResize, smartResizeStrict } from './resize.ts';
-import { checkRgbImage, type RgbImage } from './rgbImage.ts';
 
 /** `preprocessor_config.json`, its own words in camelCase. */
 export interface ImageProcessorConfig {

@@ -1,13 +1,14 @@
 /** From messages to what the model takes: token ids and patches. */
-import { renderPrompt } from './chat.ts';
-import { renderChatTemplate } from './chatTemplate.ts';
-import { checkMessages } from './checkMessages.ts';
-import { checkImagePatches, expandImages } from './expandImages.ts';
+
 import { preprocessFrames } from './frames.ts';
-import { loadImage } from './imageSource.ts';
-import { imagesOf, type Message } from './messages.ts';
+import { loadImage } from './image/imageSource.ts';
 import { type ImageProcessorConfig, type PreprocessedImage, preprocessImage } from './patches.ts';
-import type { Tokenizer } from './tokenizer.ts';
+import { renderChatTemplate } from './text/chatTemplate.ts';
+import { checkMessages } from './text/checkMessages.ts';
+import { checkImagePatches, expandImages } from './text/expandImages.ts';
+import { imagesOf, type Message } from './text/messages.ts';
+import { renderPrompt } from './text/prompt.ts';
+import type { Tokenizer } from './text/tokenizer.ts';
 
 export interface PrepareOptions {
   /** Lay out several images as the published code does (default), or each where it stands. */

@@ -1,7 +1,7 @@
 /** To which size a picture is brought, and how: the reference's `smart_resize` and Pillow's bicubic. */
 
 import { ImageError, InputError } from '../errors.ts';
-import { defaultImageLimits, type RgbImage } from './rgbImage.ts';
+import { defaultImageLimits, type RgbImage } from './image/rgbImage.ts';
 
 export interface PixelLimits {
   readonly minPixels: number;

@@ -12,9 +12,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { readAll } from '../../src/model/byteSource.ts';
-import { folderFiles } from '../../src/model/checkpointFolder.node.ts';
-import { readModelConfig } from '../../src/model/config.ts';
+import { readAll } from '../../src/model/checkpoint/byteSource.ts';
+import { folderFiles } from '../../src/model/checkpoint/checkpointFolder.node.ts';
+import { readModelConfig } from '../../src/model/checkpoint/config.ts';
 import { expectCode } from './helpers.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'm2-folder-'));

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { parseModelConfig } from '../../src/model/config.ts';
+import { parseModelConfig } from '../../src/model/checkpoint/config.ts';
 import { goldens } from '../readTensors.ts';
 import { tinyConfig, utf8 } from './helpers.ts';
 

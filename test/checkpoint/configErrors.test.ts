@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { ErrorCode } from '../../src/errors.ts';
-import { parseModelConfig, readModelConfig } from '../../src/model/config.ts';
+import { parseModelConfig, readModelConfig } from '../../src/model/checkpoint/config.ts';
 import { expectCode, memoryFiles, tinyConfig, utf8 } from './helpers.ts';
 
 const parse = (config: unknown) => parseModelConfig(utf8(JSON.stringify(config)), 'config.json');

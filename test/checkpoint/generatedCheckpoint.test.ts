@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { memorySource } from '../../src/model/byteSource.ts';
-import { Checkpoint } from '../../src/model/checkpoint.ts';
-import { folderFiles } from '../../src/model/checkpointFolder.node.ts';
-import { parseModelConfig, readModelConfig } from '../../src/model/config.ts';
-import { expectedTensors } from '../../src/model/expectedTensors.ts';
-import { verifyWeights } from '../../src/model/verifyWeights.ts';
+import { memorySource } from '../../src/model/checkpoint/byteSource.ts';
+import { Checkpoint } from '../../src/model/checkpoint/checkpoint.ts';
+import { folderFiles } from '../../src/model/checkpoint/checkpointFolder.node.ts';
+import { parseModelConfig, readModelConfig } from '../../src/model/checkpoint/config.ts';
+import { expectedTensors } from '../../src/model/checkpoint/expectedTensors.ts';
+import { verifyWeights } from '../../src/model/checkpoint/verifyWeights.ts';
 import {
   type GeneratedTensor,
   generatedFiles,

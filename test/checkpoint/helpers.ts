@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'vitest';
 import { type ErrorCode, M2Error } from '../../src/errors.ts';
-import { type ByteSource, type ModelFiles, memorySource } from '../../src/model/byteSource.ts';
-import { type ModelConfig, parseModelConfig } from '../../src/model/config.ts';
-import { expectedTensors } from '../../src/model/expectedTensors.ts';
+import { type ByteSource, type ModelFiles, memorySource } from '../../src/model/checkpoint/byteSource.ts';
+import { type ModelConfig, parseModelConfig } from '../../src/model/checkpoint/config.ts';
+import { expectedTensors } from '../../src/model/checkpoint/expectedTensors.ts';
 import { goldens } from '../readTensors.ts';
 
 export const utf8 = (text: string) => new TextEncoder().encode(text);

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import type { ErrorCode } from '../../src/errors.ts';
-import { assertProcessorFits, parseModelConfig } from '../../src/model/config.ts';
+import { assertProcessorFits, parseModelConfig } from '../../src/model/checkpoint/config.ts';
 import {
   DEFAULT_IMAGE_PROCESSOR,
   parseImageProcessorConfig,
-} from '../../src/processor/imageProcessorConfig.ts';
+} from '../../src/processor/image/imageProcessorConfig.ts';
 import { goldens } from '../readTensors.ts';
 import { expectCode, tinyConfig, utf8 } from './helpers.ts';
 

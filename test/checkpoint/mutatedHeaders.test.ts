@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { CheckpointError } from '../../src/errors.ts';
-import { memorySource } from '../../src/model/byteSource.ts';
-import { readSafetensorsHeader } from '../../src/model/safetensors.ts';
+import { memorySource } from '../../src/model/checkpoint/byteSource.ts';
+import { readSafetensorsHeader } from '../../src/model/checkpoint/safetensors.ts';
 import { safetensorsFile } from './helpers.ts';
 
 const header = {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { ErrorCode } from '../../src/errors.ts';
-import { memorySource } from '../../src/model/byteSource.ts';
-import { readSafetensorsHeader } from '../../src/model/safetensors.ts';
+import { memorySource } from '../../src/model/checkpoint/byteSource.ts';
+import { readSafetensorsHeader } from '../../src/model/checkpoint/safetensors.ts';
 import { expectCode, safetensorsFile, utf8 } from './helpers.ts';
 
 const read = (bytes: Uint8Array) => readSafetensorsHeader(memorySource('model.safetensors', bytes));

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { Checkpoint } from '../../src/model/checkpoint.ts';
-import { verifyWeights } from '../../src/model/verifyWeights.ts';
+import { Checkpoint } from '../../src/model/checkpoint/checkpoint.ts';
+import { verifyWeights } from '../../src/model/checkpoint/verifyWeights.ts';
 import { expectCode, memoryFiles, oneLayer, parseTiny, weightsFile } from './helpers.ts';
 
 const config = parseTiny(oneLayer);

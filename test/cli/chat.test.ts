@@ -9,8 +9,8 @@ import { converse, type Talk } from '../../src/cli/conversation.node.ts';
 import { LineInput } from '../../src/cli/lineInput.node.ts';
 import { UsageError } from '../../src/cli/options.node.ts';
 import { GenerationError, ImageError, InputError } from '../../src/errors.ts';
-import type { ChatResult } from '../../src/model/chat.ts';
-import { GenerationStream } from '../../src/model/generationStream.ts';
+import type { ChatResult } from '../../src/model/chat/chat.ts';
+import { GenerationStream } from '../../src/model/generation/generationStream.ts';
 import { bundledModel, runToEnd } from './helpers.ts';
 
 const picture = join(bundledModel, 'examples', '01-count.png');

@@ -2,8 +2,8 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, truncateSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { parseModelConfig } from '../../src/model/config.ts';
-import { expectedTensors } from '../../src/model/expectedTensors.ts';
+import { parseModelConfig } from '../../src/model/checkpoint/config.ts';
+import { expectedTensors } from '../../src/model/checkpoint/expectedTensors.ts';
 import { safetensorsFile } from '../checkpoint/helpers.ts';
 import { bundledModel, m2, root } from './helpers.ts';
 

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { generate } from '../../src/cli/generate.node.ts';
 import { UsageError } from '../../src/cli/options.node.ts';
-import type { GenerationResult } from '../../src/model/generate.ts';
-import type { TokenLogprobs } from '../../src/model/tokenLogprobs.ts';
+import type { GenerationResult } from '../../src/model/generation/generate.ts';
+import type { TokenLogprobs } from '../../src/model/generation/tokenLogprobs.ts';
 import { bundledModel, m2, runToEnd } from './helpers.ts';
 
 const examples = JSON.parse(readFileSync(join(bundledModel, 'examples', 'examples.json'), 'utf8'));

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test, vi } from 'vitest';
 import { profile } from '../../src/cli/profile.node.ts';
 import { rooflineSvg } from '../../src/cli/roofline.ts';
-import type { ProfileRow } from '../../src/gpu/profilePass.ts';
+import type { ProfileRow } from '../../src/gpu/measure/profilePass.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'm2-profile-'));
 afterAll(() => rmSync(scratch, { recursive: true }));

@@ -1,8 +1,8 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { type BenchRow, benchKernel } from '../../src/gpu/benchKernel.ts';
 import { openGpu } from '../../src/gpu/device.ts';
 import { defineKernel, type Kernel } from '../../src/gpu/kernel.ts';
-import { measureAdapter } from '../../src/gpu/measureAdapter.ts';
+import { type BenchRow, benchKernel } from '../../src/gpu/measure/benchKernel.ts';
+import { measureAdapter } from '../../src/gpu/measure/measureAdapter.ts';
 import { kernels } from '../../src/kernels/index.ts';
 
 const gpu = await openGpu();

@@ -1,8 +1,8 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { checkKernel } from '../../src/gpu/checkKernel.ts';
 import { type KernelDeclaration, read, write } from '../../src/gpu/declaration.ts';
 import { openGpu } from '../../src/gpu/device.ts';
 import { defineKernel } from '../../src/gpu/kernel.ts';
+import { checkKernel } from '../../src/gpu/measure/checkKernel.ts';
 
 const gpu = await openGpu();
 afterAll(() => gpu.destroy());

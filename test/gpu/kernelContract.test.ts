@@ -1,9 +1,9 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { checkKernel } from '../../src/gpu/checkKernel.ts';
 import { compileKernel } from '../../src/gpu/compile.ts';
 import { type KernelDeclaration, read, write } from '../../src/gpu/declaration.ts';
 import { type Gpu, openGpu } from '../../src/gpu/device.ts';
 import { defineKernel } from '../../src/gpu/kernel.ts';
+import { checkKernel } from '../../src/gpu/measure/checkKernel.ts';
 import { Pass } from '../../src/gpu/pass.ts';
 import { freeTensors, readTensor, upload, zeros } from '../../src/gpu/tensor.ts';
 import { kernels } from '../../src/kernels/index.ts';

@@ -1,14 +1,14 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { type Gpu, openGpu } from '../../src/gpu/device.ts';
+import { passCosts } from '../../src/gpu/measure/passCosts.ts';
+import { joinProfiles, type Profile, profilePass } from '../../src/gpu/measure/profilePass.ts';
 import { Pass } from '../../src/gpu/pass.ts';
-import { passCosts } from '../../src/gpu/passCosts.ts';
-import { joinProfiles, type Profile, profilePass } from '../../src/gpu/profilePass.ts';
 import { freeTensors, readTensor, upload } from '../../src/gpu/tensor.ts';
 import { packWeights } from '../../src/gpu/weightFormats.ts';
 import { kernels } from '../../src/kernels/index.ts';
-import { positionTokens } from '../../src/model/generate.ts';
+import { positionTokens } from '../../src/model/generation/generate.ts';
+import { positionsFor } from '../../src/model/graph/positions.ts';
 import { M2Reasoning } from '../../src/model/m2Reasoning.ts';
-import { positionsFor } from '../../src/model/positions.ts';
 import { tiny } from '../tinyExamples.ts';
 
 const gpu = await openGpu();

@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { checkKernel } from '../../src/gpu/checkKernel.ts';
 import { openGpu } from '../../src/gpu/device.ts';
 import type { Kernel } from '../../src/gpu/kernel.ts';
+import { checkKernel } from '../../src/gpu/measure/checkKernel.ts';
 import { kernels } from '../../src/kernels/index.ts';
 import { lacksF16 } from '../lacksF16.ts';
 

@@ -5,8 +5,8 @@ import {
   positionsFor,
   textPositions,
   videoRopePositions,
-} from '../../src/model/positions.ts';
-import type { GridThw } from '../../src/model/windows.ts';
+} from '../../src/model/graph/positions.ts';
+import type { GridThw } from '../../src/model/graph/windows.ts';
 import { goldenCases, thrownBy } from '../processor-text/helpers.ts';
 import { goldens, readJson } from '../readTensors.ts';
 

@@ -5,8 +5,8 @@ import {
   inverseFrequencies,
   llmRotaryTable,
   visionRotaryAngles,
-} from '../../src/model/rotaryTables.ts';
-import { windowLayout } from '../../src/model/windows.ts';
+} from '../../src/model/graph/rotaryTables.ts';
+import { windowLayout } from '../../src/model/graph/windows.ts';
 import { goldenCases } from '../processor-text/helpers.ts';
 import { goldens, readJson, readTensors } from '../readTensors.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type GridThw, windowLayout } from '../../src/model/windows.ts';
+import { type GridThw, windowLayout } from '../../src/model/graph/windows.ts';
 import { goldenCases } from '../processor-text/helpers.ts';
 
 const sizes = { windowSize: 112, patchSize: 14, spatialMergeSize: 2 };

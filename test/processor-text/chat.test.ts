@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { renderPrompt } from '../../src/processor/chat.ts';
-import { checkMessages } from '../../src/processor/checkMessages.ts';
-import { checkImagePatches, countImagePatches, expandImages } from '../../src/processor/expandImages.ts';
+import { checkMessages } from '../../src/processor/text/checkMessages.ts';
+import { checkImagePatches, countImagePatches, expandImages } from '../../src/processor/text/expandImages.ts';
+import { renderPrompt } from '../../src/processor/text/prompt.ts';
 import { goldens, readJson } from '../readTensors.ts';
 import { goldenCases, goldenTokenizer, thrownBy } from './helpers.ts';
 

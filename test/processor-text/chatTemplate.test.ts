@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { PromptError } from '../../src/errors.ts';
-import { renderChatTemplate } from '../../src/processor/chatTemplate.ts';
-import { checkMessages } from '../../src/processor/checkMessages.ts';
+import { renderChatTemplate } from '../../src/processor/text/chatTemplate.ts';
+import { checkMessages } from '../../src/processor/text/checkMessages.ts';
 import { withCpuMs } from '../cpuTime.ts';
 import { goldens, readJson } from '../readTensors.ts';
 import { thrownBy } from './helpers.ts';

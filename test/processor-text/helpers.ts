@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import type { M2Error } from '../../src/errors.ts';
-import { Tokenizer } from '../../src/processor/tokenizer.ts';
+import { Tokenizer } from '../../src/processor/text/tokenizer.ts';
 import { goldens, readJson } from '../readTensors.ts';
 
 /** The tokenizer of a checkpoint folder; by default the one that all goldens share. */

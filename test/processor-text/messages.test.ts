@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { InputError } from '../../src/errors.ts';
-import { checkMessages } from '../../src/processor/checkMessages.ts';
-import { imagesOf } from '../../src/processor/messages.ts';
+import { checkMessages } from '../../src/processor/text/checkMessages.ts';
+import { imagesOf } from '../../src/processor/text/messages.ts';
 import { withCpuMs } from '../cpuTime.ts';
 import { thrownBy } from './helpers.ts';
 

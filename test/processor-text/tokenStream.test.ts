@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { TokenStream } from '../../src/processor/tokenStream.ts';
+import { TokenStream } from '../../src/processor/text/tokenStream.ts';
 import { goldens, readJson } from '../readTensors.ts';
 import { goldenCases, goldenTokenizer } from './helpers.ts';
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { TokenizerError } from '../../src/errors.ts';
-import { Tokenizer } from '../../src/processor/tokenizer.ts';
+import { Tokenizer } from '../../src/processor/text/tokenizer.ts';
 import { withCpuMs } from '../cpuTime.ts';
 import { goldens, readJson } from '../readTensors.ts';
 import { goldenCases, goldenTokenizer, thrownBy } from './helpers.ts';

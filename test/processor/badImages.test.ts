@@ -2,7 +2,7 @@ import { deflateSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { M2Error } from '../../src/errors.ts';
-import { checkRgbImage, decodeImage } from '../../src/processor/image.ts';
+import { checkRgbImage, decodeImage } from '../../src/processor/image/image.ts';
 import { withCpuMs } from '../cpuTime.ts';
 import { decodeInChild } from './decodeInChild.ts';
 import { readFixture } from './fixtures.ts';

@@ -1,9 +1,9 @@
 /** Clips: sizes, pairs, and what is refused. */
 import { describe, expect, test } from 'vitest';
 import { preprocessFrames } from '../../src/processor/frames.ts';
-import { DEFAULT_IMAGE_PROCESSOR as config } from '../../src/processor/imageProcessorConfig.ts';
+import { DEFAULT_IMAGE_PROCESSOR as config } from '../../src/processor/image/imageProcessorConfig.ts';
+import type { RgbImage } from '../../src/processor/image/rgbImage.ts';
 import { preprocessImage } from '../../src/processor/patches.ts';
-import type { RgbImage } from '../../src/processor/rgbImage.ts';
 import { withCpuMs } from '../cpuTime.ts';
 import { noise } from './fixtures.ts';
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type ImageSource, loadImage } from '../../src/processor/imageSource.ts';
+import { type ImageSource, loadImage } from '../../src/processor/image/imageSource.ts';
 import { readFixture } from './fixtures.ts';
 
 const FIELD = 'messages[0].content[0].image';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { decodeImage } from '../../src/processor/image.ts';
-import { upsample, yccToRgb } from '../../src/processor/jpegColor.ts';
+import { decodeImage } from '../../src/processor/image/image.ts';
+import { upsample, yccToRgb } from '../../src/processor/image/jpegColor.ts';
 import { goldens, readJson, readTensors } from '../readTensors.ts';
 import { compareLevels, readFixture, readFixtures } from './fixtures.ts';
 

@@ -1,12 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { decodeImage } from '../../src/processor/image.ts';
+import { decodeImage } from '../../src/processor/image/image.ts';
+import type { RgbImage } from '../../src/processor/image/rgbImage.ts';
 import {
   type ImageProcessorConfig,
   preprocessImage,
   type ResizeOptions,
 } from '../../src/processor/patches.ts';
-import type { RgbImage } from '../../src/processor/rgbImage.ts';
 import { goldens, readJson, readTensors, type StoredTensor } from '../readTensors.ts';
 import { noise } from './fixtures.ts';
 

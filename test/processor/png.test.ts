@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { decodeImage } from '../../src/processor/image.ts';
+import { decodeImage } from '../../src/processor/image/image.ts';
 import { goldens, readJson, readTensors } from '../readTensors.ts';
 import { compareLevels, readFixtures } from './fixtures.ts';
 

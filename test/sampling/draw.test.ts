@@ -4,11 +4,11 @@ import { openGpu } from '../../src/gpu/device.ts';
 import { defineKernel } from '../../src/gpu/kernel.ts';
 import { Pass } from '../../src/gpu/pass.ts';
 import { freeTensors, upload, zeros } from '../../src/gpu/tensor.ts';
+import { NO_TOKEN } from '../../src/kernels/choose/reference/argmax.ts';
+import { pcg4d, uniformRandom } from '../../src/kernels/choose/reference/random.ts';
 import { kernels } from '../../src/kernels/index.ts';
-import { NO_TOKEN } from '../../src/kernels/reference/argmax.ts';
-import { pcg4d, uniformRandom } from '../../src/kernels/reference/random.ts';
 import { random } from '../../src/kernels/shared/helpers.ts';
-import { drawToken, processLogits } from '../../src/model/cpuSampler.ts';
+import { drawToken, processLogits } from '../../src/model/generation/cpuSampler.ts';
 import { OFF } from './processOnGpu.ts';
 
 const DRAWS = 100_000;

@@ -1,7 +1,7 @@
 /** Processed probabilities against transformers' own: test/goldens/sampling.json, on the CPU and on the GPU. */
 import { afterAll, describe, expect, it } from 'vitest';
 import { openGpu } from '../../src/gpu/device.ts';
-import { processLogits, type TextSoFar } from '../../src/model/cpuSampler.ts';
+import { processLogits, type TextSoFar } from '../../src/model/generation/cpuSampler.ts';
 import { goldens, readJson } from '../readTensors.ts';
 import { OFF, type ProcessOptions, processOnGpu } from './processOnGpu.ts';
 

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { openGpu } from '../../src/gpu/device.ts';
-import { processLogits } from '../../src/model/cpuSampler.ts';
+import { processLogits } from '../../src/model/generation/cpuSampler.ts';
 import { OFF, processOnGpu } from './processOnGpu.ts';
 
 interface Row {

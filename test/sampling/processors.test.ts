@@ -1,7 +1,7 @@
 /** The processors that transformers' goldens leave out, or that meet only here: the GPU against the CPU. */
 import { afterAll, describe, expect, it } from 'vitest';
 import { openGpu } from '../../src/gpu/device.ts';
-import { processLogits, type TextSoFar } from '../../src/model/cpuSampler.ts';
+import { processLogits, type TextSoFar } from '../../src/model/generation/cpuSampler.ts';
 import { OFF, type ProcessOptions, processOnGpu } from './processOnGpu.ts';
 
 const gpu = await openGpu();

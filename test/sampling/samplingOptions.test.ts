@@ -4,7 +4,7 @@ import {
   parseGenerationConfig,
   resolveGenerationOptions,
   type SamplingOptions,
-} from '../../src/model/samplingOptions.ts';
+} from '../../src/model/generation/samplingOptions.ts';
 
 const llm = { eosTokenId: 452, vocabSize: 560 };
 const resolve = (options: object, checkpoint: CheckpointDefaults | null = null) =>

@@ -36,7 +36,7 @@ describe('model.compareWith', () => {
   it('names the first stage that a wrong kernel changes, and refuses a golden of another checkpoint', async () => {
     const mirrored = kernels.gelu.variant({
       name: 'gelu/mirrored',
-      code: (await readFile(new URL('../../src/kernels/gelu.wgsl', import.meta.url), 'utf8')).replace(
+      code: (await readFile(new URL('../../src/kernels/plain/gelu.wgsl', import.meta.url), 'utf8')).replace(
         'gelu(x[index])',
         'gelu(-x[index])',
       ),

@@ -18,8 +18,8 @@ async function runCase(name: string, siluGate?: Changes) {
   }
 }
 
-const WINDOWS = '../../src/model/windows.ts';
-const POSITIONS = '../../src/model/positions.ts';
+const WINDOWS = '../../src/model/graph/windows.ts';
+const POSITIONS = '../../src/model/graph/positions.ts';
 const CASE = 'mrope-bf16/multi-turn-300x150'; // its grid is no multiple of the windows
 
 afterEach(() => {
@@ -34,7 +34,7 @@ describe('the parity suite notices a mutation', () => {
 
   it('the window order instead of its inverse', async () => {
     vi.doMock(WINDOWS, async (original) => ({
-      ...(await original<typeof import('../../src/model/windows.ts')>()),
+      ...(await original<typeof import('../../src/model/graph/windows.ts')>()),
       inversePermutation: (permutation: Uint32Array) => permutation,
     }));
     const report = await runCase(CASE);
@@ -43,7 +43,7 @@ describe('the parity suite notices a mutation', () => {
 
   it('the sign of the rope delta', async () => {
     vi.doMock(POSITIONS, async (original) => {
-      const module = await original<typeof import('../../src/model/positions.ts')>();
+      const module = await original<typeof import('../../src/model/graph/positions.ts')>();
       const positionsFor: typeof module.positionsFor = (...args) => {
         const positions = module.positionsFor(...args);
         return { ...positions, ropeDelta: -positions.ropeDelta };

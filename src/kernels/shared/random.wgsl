@@ -2,7 +2,7 @@
 //
 // pcg4d: each word takes a step of a linear congruential generator, then each is mixed with two others, high bits are folded
 // onto low ones, and the words are mixed again. All of it is arithmetic modulo 2^32: every adapter gives the same bits, and so
-// does the twin in TypeScript, kernels/reference/random.ts.
+// does the twin in TypeScript, kernels/choose/reference/random.ts.
 // Source: "Hash Functions for GPU Rendering" (Jarzynski, Olano 2020), pcg4d.
 
 /// A number in [0, 1), a multiple of 2^-24: number `index` of the seed.

@@ -1,0 +1,85 @@
+/** What the GPU does with logits before it draws, on the CPU and written to be compared with transformers line by line. */
+import { drawToken } from '../../kernels/choose/reference/sampleToken.ts';
+import {
+  type SamplingLimits,
+  tokenProbabilities,
+} from '../../kernels/choose/reference/tokenProbabilities.ts';
+import type { ProcessorOptions } from './logitsProcessors.ts';
+
+export { drawToken };
+
+/** The text so far. */
+export interface TextSoFar {
+  readonly promptIds: readonly number[];
+  readonly answerIds: readonly number[];
+  readonly endTokens: readonly number[];
+}
+
+/**
+ * The probabilities with which the next token is drawn. Scores are float32, as in transformers.
+ *
+ * @param logits [vocab]
+ * @returns [vocab], 0 for what can't come; all NaN when a logit is NaN or +Infinity, or none is left
+ * Follows: transformers 4.49, generation/utils.py, _get_logits_processor
+ */
+export function processLogits(
+  logits: ArrayLike<number>,
+  options: ProcessorOptions & SamplingLimits,
+  text: TextSoFar,
+): Float64Array {
+  const scores = Float32Array.from(logits);
+  penalizeRepetition(scores, options, text);
+  penalizePresence(scores, options, text);
+  banRepeatedNgrams(scores, options, text);
+  banEarlyEnd(scores, options, text);
+  return tokenProbabilities(scores, options);
+}
+
+/** Follows: transformers 4.49, RepetitionPenaltyLogitsProcessor */
+function penalizeRepetition(
+  scores: Float32Array,
+  { repetitionPenalty }: ProcessorOptions,
+  { promptIds, answerIds }: TextSoFar,
+): void {
+  const penalty = Math.fround(repetitionPenalty);
+  for (const id of new Set([...promptIds, ...answerIds])) {
+    scores[id] = scores[id] < 0 ? scores[id] * penalty : scores[id] / penalty;
+  }
+}
+
+/** Presence and frequency, which transformers does not have: of the answer only. Follows: vLLM, apply_penalties */
+function penalizePresence(
+  scores: Float32Array,
+  { presencePenalty, frequencyPenalty }: ProcessorOptions,
+  { answerIds }: TextSoFar,
+): void {
+  const counts = new Map<number, number>();
+  for (const id of answerIds) counts.set(id, (counts.get(id) ?? 0) + 1);
+  for (const [id, count] of counts) scores[id] -= presencePenalty + frequencyPenalty * count;
+}
+
+/** Follows: transformers 4.49, NoRepeatNGramLogitsProcessor */
+function banRepeatedNgrams(
+  scores: Float32Array,
+  { noRepeatNgramSize: size }: ProcessorOptions,
+  { promptIds, answerIds }: TextSoFar,
+): void {
+  if (size === 0) return;
+  const text = [...promptIds, ...answerIds];
+  const tail = text.slice(text.length - (size - 1)).join();
+  for (let start = 0; start + size <= text.length; start++) {
+    const ngram = text.slice(start, start + size);
+    const last = ngram.pop() as number;
+    if (ngram.join() === tail) scores[last] = -Infinity;
+  }
+}
+
+/** Follows: transformers 4.49, MinLengthLogitsProcessor */
+function banEarlyEnd(
+  scores: Float32Array,
+  { minLength }: ProcessorOptions,
+  { promptIds, answerIds, endTokens }: TextSoFar,
+): void {
+  if (promptIds.length + answerIds.length >= minLength) return;
+  for (const id of endTokens) scores[id] = -Infinity;
+}

@@ -1,0 +1,93 @@
+/** The loop of decoding: how many steps go into one wait, and when a draft is tried instead. docs/MODEL.md, section 7. */
+
+import type { ModelParts } from '../graph/modelParts.ts';
+import { PromptLookup } from './promptLookup.ts';
+import { MAX_STEPS, Sequence, type SequenceOptions } from './sequence.ts';
+import type { ChosenToken } from './tokenChooser.ts';
+
+/** What one wait for the GPU brought. */
+export interface DecodeEvent {
+  /** Passes through the decoder. */
+  readonly passes: number;
+  /** Tokens that a draft guessed, and how many of them were right. */
+  readonly drafted: number;
+  readonly accepted: number;
+}
+
+export interface DecodeOptions {
+  /** Tokens at most, the one of the prefill included. */
+  readonly room: number;
+  /** 1 to 64; null: as many as keep a stream smooth. */
+  readonly stepsPerWait: number | null;
+  /** The prompt's ids, where drafts are to be looked up in them; null: no drafts. */
+  readonly lookupIds: readonly number[] | null;
+  readonly onPrefilled: () => void;
+  readonly onDecoded: (event: DecodeEvent) => void;
+}
+
+/** The tokens of one answer, as long as somebody asks and there is room. @throws as `Sequence.prefill` and `decode` */
+export async function* decodedTokens(
+  model: ModelParts,
+  sequenceOptions: SequenceOptions,
+  prefill: (sequence: Sequence) => Promise<ChosenToken>,
+  { room, stepsPerWait, lookupIds, onPrefilled, onDecoded }: DecodeOptions,
+): AsyncGenerator<ChosenToken, void, undefined> {
+  const sequence = new Sequence(model, sequenceOptions);
+  const lookup = lookupIds && new PromptLookup(lookupIds);
+  const pace = new Pace(sequenceOptions.changeLogits ? 1 : stepsPerWait);
+  try {
+    const first = await prefill(sequence);
+    onPrefilled();
+    yield first;
+    lookup?.add([first.id], 0);
+    for (let left = room - 1; left > 0; ) {
+      const draft = (sequence.canVerify && lookup?.draft(left - 1)) || [];
+      let tokens: readonly ChosenToken[];
+      if (draft.length > 0) {
+        tokens = (await sequence.verify(draft)).map((id) => ({ id, reports: [] }));
+        onDecoded({ passes: 1, drafted: draft.length, accepted: tokens.length - 1 });
+      } else {
+        const steps = Math.min(pace.steps, left, Math.max(1, lookup?.pause ?? MAX_STEPS));
+        tokens = await pace.timed(steps, sequence.decode(steps));
+        onDecoded({ passes: steps, drafted: 0, accepted: 0 });
+      }
+      left -= tokens.length;
+      lookup?.add(
+        tokens.map(({ id }) => id),
+        draft.length,
+      );
+      yield* tokens;
+    }
+  } finally {
+    await sequence.destroy();
+  }
+}
+
+const WAIT_MS = 20; // a stream of tokens that come so often looks smooth, and little is computed past the end of an answer
+
+/** How many steps go into one wait: a wait costs time, but the tokens of all its steps come at once. */
+export class Pace {
+  steps: number;
+  readonly #isFixed: boolean;
+  #isWarm = false;
+
+  constructor(fixed: number | null) {
+    this.steps = fixed ?? 1;
+    this.#isFixed = fixed !== null;
+  }
+
+  async timed<T>(steps: number, work: Promise<T>): Promise<T> {
+    const startedAt = performance.now();
+    const result = await work;
+    if (this.#isFixed) return result;
+    if (!this.#isWarm) {
+      this.#isWarm = true; // the first step compiles and binds: its time says nothing
+      this.steps = 2;
+      return result;
+    }
+    const msPerStep = (performance.now() - startedAt) / steps;
+    const fitting = Math.max(1, Math.floor(WAIT_MS / msPerStep));
+    this.steps = Math.min(fitting, 2 * this.steps, MAX_STEPS / 4); // grows slowly: steps past the end are for nothing
+    return result;
+  }
+}

@@ -1,0 +1,64 @@
+/** Several guessed tokens in one pass of the decoder: what would greedy decoding have chosen behind each? */
+import { Pass, type ReadBack } from '../../gpu/pass.ts';
+import { freeTensors, type Tensor, upload, writePiece, zeros } from '../../gpu/tensor.ts';
+import { decoderLayers, embedTokens, tokenLogits } from '../graph/decoder.ts';
+import type { KvCache } from '../graph/kvCache.ts';
+import type { ModelParts } from '../graph/modelParts.ts';
+
+/** Tokens that a pass feeds: matmul takes so many at a time, fewer would save nothing. */
+export const VERIFIED_ROWS = 8;
+
+interface Recorded {
+  readonly pass: Pass;
+  readonly ids: Tensor; // [VERIFIED_ROWS] u32
+  readonly rows: Tensor; // [VERIFIED_ROWS] u32: 0, 1, 2, …
+  readonly chosen: ReadBack; // [VERIFIED_ROWS] u32
+}
+
+export class DraftVerifier {
+  readonly #model: ModelParts;
+  readonly #cache: KvCache;
+  #recorded: Recorded | null = null;
+
+  constructor(model: ModelParts, cache: KvCache) {
+    this.#model = model;
+    this.#cache = cache;
+  }
+
+  /**
+   * Feeds `tokens`, at most 8, at the cache's `start`; the cache must have room for 8. Where they are fewer, what stands behind them in the cache is overwritten
+   * by the tokens that come there later.
+   *
+   * @returns [tokens] the token with the largest logit behind each; NO_TOKEN where none is finite
+   * @throws GpuError
+   */
+  async choices(tokens: readonly number[]): Promise<Uint32Array> {
+    this.#recorded ??= this.#record();
+    const { pass, ids, chosen } = this.#recorded;
+    const padded = new Uint32Array(VERIFIED_ROWS);
+    padded.set(tokens);
+    writePiece(this.#model.gpu, ids.pieces[0], 0, new Uint8Array(padded.buffer));
+    await pass.submit();
+    return ((await chosen.read()) as Uint32Array).subarray(0, tokens.length);
+  }
+
+  async destroy(): Promise<void> {
+    if (this.#recorded === null) return;
+    const { pass, ids, rows } = this.#recorded;
+    await pass.destroy();
+    await freeTensors(this.#model.gpu, [ids, rows]);
+  }
+
+  #record(): Recorded {
+    const { gpu, kernels, weights, config } = this.#model;
+    const ids = zeros(gpu, 'u32', [VERIFIED_ROWS], 'draft');
+    const counted = Uint32Array.from({ length: VERIFIED_ROWS }, (_, row) => row);
+    const rows = upload(gpu, counted, [VERIFIED_ROWS], 'draft rows');
+    const pass = new Pass(gpu, 'verify');
+    const hidden = embedTokens(pass, kernels, weights.decoder, ids, []); // [VERIFIED_ROWS, hiddenSize]
+    decoderLayers(pass, kernels, weights.decoder, config.llm, hidden, this.#cache);
+    const logits = tokenLogits(pass, kernels, weights.decoder, config.llm, hidden, rows); // [VERIFIED_ROWS, vocabSize]
+    const chosen = pass.readBack(kernels.argmax(pass, { logits }));
+    return { pass, ids, rows, chosen };
+  }
+}

@@ -1,0 +1,53 @@
+import { GenerationError } from '../../errors.ts';
+
+const MAX_STRINGS = 64;
+const MAX_LENGTH = 1024;
+
+/** Watches streamed text for stop strings, which may begin in one piece and end in a later one. */
+export class StopStrings {
+  readonly #stops: readonly string[];
+  /** Text that may be the beginning of a stop string: not shown yet. */
+  #held = '';
+
+  /** @throws GenerationError GEN_RANGE: an empty string, one over 1,024 characters, or more than 64 */
+  constructor(stops: readonly string[]) {
+    const wrong = stops.findIndex((stop) => stop === '' || stop.length > MAX_LENGTH);
+    if (wrong >= 0 || stops.length > MAX_STRINGS) {
+      const field = wrong >= 0 ? `stop[${wrong}]` : 'stop';
+      throw new GenerationError('GEN_RANGE', `${field} can't be used`, {
+        field,
+        hint: `give at most ${MAX_STRINGS} strings of 1 to ${MAX_LENGTH} characters`,
+      });
+    }
+    this.#stops = stops;
+  }
+
+  /** @returns the text that can be shown now, and whether a stop string was met: nothing from it on is shown */
+  push(piece: string): { readonly text: string; readonly stopped: boolean } {
+    const text = this.#held + piece;
+    const found = this.#stops.map((stop) => text.indexOf(stop)).filter((index) => index >= 0);
+    if (found.length > 0) {
+      this.#held = '';
+      return { text: text.slice(0, Math.min(...found)), stopped: true };
+    }
+    const shown = text.length - this.#heldLength(text);
+    this.#held = text.slice(shown);
+    return { text: text.slice(0, shown), stopped: false };
+  }
+
+  /** What was held back when the text ended without a stop string. */
+  end(): string {
+    return this.#held;
+  }
+
+  /** Length of the longest end of `text` that is the beginning of a stop string. */
+  #heldLength(text: string): number {
+    let longest = 0;
+    for (const stop of this.#stops) {
+      for (let length = Math.min(stop.length - 1, text.length); length > longest; length--) {
+        if (text.endsWith(stop.slice(0, length))) longest = length;
+      }
+    }
+    return longest;
+  }
+}

@@ -1,0 +1,60 @@
+/** From pictures to the rows that stand for them in the prompt: vision tower and projector. */
+import type { Gpu } from '../../gpu/device.ts';
+import type { Pass } from '../../gpu/pass.ts';
+import { freeTensors, type Tensor, upload } from '../../gpu/tensor.ts';
+import type { PreprocessedImage } from '../../processor/patches.ts';
+import type { ModelParts } from './modelParts.ts';
+import { projectFeatures } from './projector.ts';
+import { freeVisionLayout, uploadVisionLayout, type VisionLayout, visionTower } from './vision.ts';
+
+/** Pictures on the GPU; free them when the pass that reads them has run. */
+export interface ImageInputs {
+  readonly pixelValues: Tensor; // [patches, patchDim]
+  readonly layout: VisionLayout;
+}
+
+/** @param images at least one */
+export function uploadImages({ gpu, config }: ModelParts, images: readonly PreprocessedImage[]): ImageInputs {
+  const pixels = concatenate(images.map(({ pixelValues }) => pixelValues));
+  const gridThws = images.map(({ gridThw }) => gridThw);
+  const patches = gridThws.reduce((sum, [t, h, w]) => sum + t * h * w, 0);
+  return {
+    pixelValues: upload(gpu, pixels, [patches, pixels.length / patches], 'pixel_values'),
+    layout: uploadVisionLayout(gpu, config.vision, gridThws),
+  };
+}
+
+/**
+ * Records vision tower and projector.
+ *
+ * @param order [merged] u32: which row each image token gets; null: in order
+ * @returns [merged, hiddenSize] f32, in the order in which the image tokens take them
+ */
+export function imageFeatures(
+  pass: Pass,
+  { kernels, weights, config }: ModelParts,
+  { pixelValues, layout }: ImageInputs,
+  order: Tensor | null,
+): Tensor {
+  pass.tap('pixel_values', pixelValues);
+  return pass.scope(() => {
+    const features = visionTower(pass, kernels, weights.vision, config.vision, pixelValues, layout); // [merged, outHiddenSize]
+    const embeds = projectFeatures(pass, kernels, weights.projector, features); // [merged, hiddenSize]
+    return order ? kernels.gatherRows(pass, { x: embeds, index: order }) : embeds;
+  });
+}
+
+export async function freeImages(gpu: Gpu, { pixelValues, layout }: ImageInputs): Promise<void> {
+  await freeVisionLayout(gpu, layout);
+  await freeTensors(gpu, [pixelValues]);
+}
+
+function concatenate(arrays: readonly Float32Array[]): Float32Array {
+  const joined = new Float32Array(arrays.reduce((sum, { length }) => sum + length, 0));
+  let offset = 0;
+  for (const array of arrays) {
+    joined.set(array, offset);
+    offset += array.length;
+  }
+  return joined;
+}

@@ -1,0 +1,175 @@
+/** What one sequence keeps on the GPU between steps: keys and values of every layer, and where its tokens stand. */
+import type { Gpu } from '../../gpu/device.ts';
+import { type CopyRange, freeTensors, type Tensor, upload, writePiece, zeros } from '../../gpu/tensor.ts';
+import type { LlmConfig } from '../checkpoint/config.ts';
+import type { Positions } from './positions.ts';
+import { axisOfFrequency, llmRotaryTable, type RotaryTable } from './rotaryTables.ts';
+
+export interface LayerCache {
+  readonly k: Tensor; // [kvHeads, context, headDim] f32, after rotary
+  readonly v: Tensor; // [kvHeads, context, headDim] f32
+}
+
+/** The tensors that `mRope` turns queries and keys with. */
+export interface Rotary {
+  readonly positionIds: Tensor; // [3, context] i32, by cache index
+  readonly axis: Tensor; // [headDim / 2] u32: 0 time, 1 row, 2 column
+  readonly cosTable: Tensor; // [positions, headDim / 2] f32
+  readonly sinTable: Tensor; // [positions, headDim / 2] f32
+  readonly firstPosition: number;
+}
+
+/** What attention needs of a cache. */
+export interface AttendedCache {
+  readonly layers: readonly LayerCache[];
+  /** [1] u32: cache index of the first token of the step that is about to run. */
+  readonly start: Tensor;
+  readonly rotary: Rotary;
+  /** As many as the step's last token attends to, or more. */
+  readonly keys: number;
+}
+
+export class KvCache implements AttendedCache {
+  readonly gpu: Gpu;
+  readonly context: number;
+  readonly layers: readonly LayerCache[];
+  readonly start: Tensor;
+  readonly #config: LlmConfig;
+  /** [headDim / 2] u32; see `Rotary`. */
+  readonly #axis: Tensor;
+  #positions: { readonly ids: Int32Array; readonly tensor: Tensor };
+  #table: { readonly values: RotaryTable; readonly cos: Tensor; readonly sin: Tensor };
+
+  /**
+   * Allocates everything for `context` tokens, once.
+   *
+   * @param positions of the prompt; token p behind it stands at p + ropeDelta on all axes
+   * @param layout 'swapped' is the second layout of video_rope (docs/MODEL.md, section 6)
+   * @throws GpuError GPU_LIMIT, GPU_OUT_OF_MEMORY
+   */
+  constructor(
+    gpu: Gpu,
+    config: LlmConfig,
+    context: number,
+    positions: Positions,
+    layout: 'sections' | 'swapped',
+  ) {
+    const { numHiddenLayers, numKeyValueHeads, headDim } = config;
+    this.gpu = gpu;
+    this.context = context;
+    this.#config = config;
+    const shape = [numKeyValueHeads, context, headDim];
+    this.layers = Array.from({ length: numHiddenLayers }, (_, layer) => ({
+      k: zeros(gpu, 'f32', shape, `cache.k${layer}`),
+      v: zeros(gpu, 'f32', shape, `cache.v${layer}`),
+    }));
+    this.start = zeros(gpu, 'u32', [1], 'start');
+
+    const ids = positionsOfContext(positions, context);
+    this.#positions = { ids, tensor: upload(gpu, ids, [3, context], 'positionIds') };
+    const sections = config.rope === 'none' ? [headDim / 2, 0, 0] : config.mropeSection;
+    this.#axis = upload(gpu, axisOfFrequency(headDim, sections, layout), [headDim / 2], 'axis');
+    this.#table = this.#makeTable(...rangeOf(ids));
+  }
+
+  /** [3, context] positions by cache index, as uploaded. */
+  get positionIds(): Int32Array {
+    return this.#positions.ids;
+  }
+
+  get table(): RotaryTable {
+    return this.#table.values;
+  }
+
+  get rotary(): Rotary {
+    const { values, cos, sin } = this.#table;
+    return {
+      positionIds: this.#positions.tensor,
+      axis: this.#axis,
+      cosTable: cos,
+      sinTable: sin,
+      firstPosition: values.firstPosition,
+    };
+  }
+
+  get keys(): number {
+    return this.context;
+  }
+
+  /** The cache for a step of which it is known that its last token attends to `keys` keys. */
+  upTo(keys: number): AttendedCache {
+    const { layers, start, rotary } = this;
+    return { layers, start, rotary, keys };
+  }
+
+  /**
+   * Takes the positions of another prompt; keys and values stay. May replace the tables: no recorded pass that has bound them
+   * may be submitted afterwards.
+   *
+   * @throws GpuError
+   */
+  async setPositions(positions: Positions): Promise<void> {
+    const ids = positionsOfContext(positions, this.context);
+    const { tensor } = this.#positions;
+    writePiece(this.gpu, tensor.pieces[0], 0, new Uint8Array(ids.buffer));
+    this.#positions = { ids, tensor };
+    const [first, last] = rangeOf(ids);
+    const { values, cos, sin } = this.#table;
+    if (first >= values.firstPosition && last < values.firstPosition + cos.shape[0]) return;
+    this.#table = this.#makeTable(first, last);
+    await freeTensors(this.gpu, [cos, sin]);
+  }
+
+  /** Sets the cache index that the next pass begins at. */
+  setStart(index: number): void {
+    writePiece(this.gpu, this.start.pieces[0], 0, new Uint8Array(Uint32Array.of(index).buffer));
+  }
+
+  /** The copies that bring the first `tokens` positions of this cache into another of the same context. */
+  *copiesTo(other: KvCache, tokens: number): Generator<CopyRange> {
+    for (const [layer, { k, v }] of this.layers.entries()) {
+      const [kvHeads, context, headDim] = k.shape;
+      for (let head = 0; head < kvHeads; head++) {
+        const range = { byteOffset: 4 * head * context * headDim, bytes: 4 * tokens * headDim };
+        yield { from: k, to: other.layers[layer].k, ...range };
+        yield { from: v, to: other.layers[layer].v, ...range };
+      }
+    }
+  }
+
+  async destroy(): Promise<void> {
+    const { firstPosition: _, ...rotary } = this.rotary;
+    const caches = this.layers.flatMap(({ k, v }) => [k, v]);
+    await freeTensors(this.gpu, [...caches, this.start, ...Object.values(rotary)]);
+  }
+
+  /** @param last inclusive */
+  #makeTable(first: number, last: number) {
+    const { headDim, ropeTheta } = this.#config;
+    const values = llmRotaryTable(first, last, headDim, ropeTheta);
+    const shape = [last - first + 1, headDim / 2];
+    const cos = upload(this.gpu, values.cos, shape, 'cosTable');
+    return { values, cos, sin: upload(this.gpu, values.sin, shape, 'sinTable') };
+  }
+}
+
+/** The prompt's positions, then p + ropeDelta for every later cache index. */
+function positionsOfContext({ positionIds, ropeDelta }: Positions, context: number): Int32Array {
+  const tokens = positionIds.length / 3;
+  const all = new Int32Array(3 * context);
+  for (let axis = 0; axis < 3; axis++) {
+    all.set(positionIds.subarray(axis * tokens, (axis + 1) * tokens), axis * context);
+    for (let index = tokens; index < context; index++) all[axis * context + index] = index + ropeDelta;
+  }
+  return all;
+}
+
+function rangeOf(values: Int32Array): [number, number] {
+  let smallest = values[0];
+  let largest = values[0];
+  for (const value of values) {
+    smallest = Math.min(smallest, value);
+    largest = Math.max(largest, value);
+  }
+  return [smallest, largest];
+}

@@ -1,0 +1,209 @@
+/**
+ * Brings the checkpoint's tensors to the GPU, as stored: bf16 and f16 stay two bytes. Bytes travel in pieces of 4 MiB, so host
+ * memory does not grow with the file. Matrices that are used together are joined here: q, k, v below each other; gate and up
+ * row by row in turn. Those of linear layers are packed in panels where the kernels want them so.
+ */
+import { CheckpointError } from '../../errors.ts';
+import type { Gpu } from '../../gpu/device.ts';
+import { PANEL_ROWS, packPanels, paddedRows } from '../../gpu/panels.ts';
+import {
+  freeTensors,
+  type Layout,
+  rowBytes,
+  sizeBytes,
+  type Tensor,
+  weightTensor,
+  writePiece,
+  zeros,
+} from '../../gpu/tensor.ts';
+import { type Checkpoint, PIECE_BYTES } from '../checkpoint/checkpoint.ts';
+
+/** `x · weightᵀ + bias`; the bias is zeros where the layer has none. */
+export interface Linear {
+  readonly weight: Tensor; // [outDim, inDim]; in 8-bit integers [ceil(outDim / 8), inDim / 4, 8] u32, see quantizePanels
+  readonly bias: Tensor; // [outDim]
+  /** Of a weight in 8-bit integers: [ceil(outDim / 8), inDim / 32, 8] f32. */
+  readonly scales?: Tensor;
+  /** On many rows it multiplies in f16. */
+  readonly inHalf?: boolean;
+}
+
+export interface LoadProgress {
+  readonly loadedBytes: number;
+  readonly totalBytes: number;
+  /** The tensor that was just loaded. */
+  readonly tensor: string;
+}
+
+/** Fills `target` with the bytes of the joined tensor from `byteOffset` on. */
+type ByteReader = (byteOffset: number, target: Uint8Array) => Promise<void>;
+
+const FLUSH_BYTES = 64 * 2 ** 20; // Dawn keeps what was written until a submit: give it back in time
+
+export class WeightLoader {
+  readonly tensors: Tensor[] = [];
+  readonly gpu: Gpu;
+  readonly linearLayout: Layout;
+  readonly #checkpoint: Checkpoint;
+  readonly #onProgress: (progress: LoadProgress) => void;
+  readonly #totalBytes: number;
+  readonly #zeroBiases = new Map<number, Tensor>();
+  readonly #staging = new Uint8Array(PIECE_BYTES);
+  readonly #packed = new Uint8Array(PIECE_BYTES);
+  readonly #half = new Uint8Array(PIECE_BYTES / 2);
+  #loadedBytes = 0;
+  #unflushedBytes = 0;
+
+  constructor(
+    gpu: Gpu,
+    checkpoint: Checkpoint,
+    linearLayout: Layout,
+    onProgress: (progress: LoadProgress) => void,
+  ) {
+    this.gpu = gpu;
+    this.linearLayout = linearLayout;
+    this.#checkpoint = checkpoint;
+    this.#onProgress = onProgress;
+    this.#totalBytes = [...checkpoint.entries.values()].reduce((sum, entry) => sum + entry.sizeBytes, 0);
+  }
+
+  /** One tensor as stored. @param shape another view of it, e.g. the convolution as a matrix */
+  tensor(name: string, shape = this.#checkpoint.entry(name).shape, layout: Layout = 'rows'): Promise<Tensor> {
+    const { dtype } = this.#checkpoint.entry(name);
+    const read: ByteReader = (offset, target) => this.#checkpoint.readInto(name, offset, target);
+    return this.#upload(name, dtype, shape, layout, read);
+  }
+
+  /** The weight of a linear layer. */
+  matrix(name: string, shape = this.#checkpoint.entry(name).shape): Promise<Tensor> {
+    return this.tensor(name, shape, this.linearLayout);
+  }
+
+  async linear(module: string): Promise<Linear> {
+    const weight = await this.matrix(`${module}.weight`);
+    const hasBias = this.#checkpoint.has(`${module}.bias`);
+    return { weight, bias: hasBias ? await this.tensor(`${module}.bias`) : this.zeroBias(weight.shape[0]) };
+  }
+
+  /** Tensors joined below each other. */
+  below(names: readonly string[], layout: Layout = 'rows'): Promise<Tensor> {
+    const entries = this.#sameDtype(names);
+    const rows = entries.reduce((sum, { shape }) => sum + shape[0], 0);
+    const shape = [rows, ...entries[0].shape.slice(1)];
+    return this.#upload(names.join(' + '), entries[0].dtype, shape, layout, async (byteOffset, target) => {
+      let begin = 0; // of this entry within the joined tensor
+      for (const { name, sizeBytes } of entries) {
+        const from = Math.max(byteOffset, begin);
+        const to = Math.min(byteOffset + target.byteLength, begin + sizeBytes);
+        if (from < to) {
+          await this.#checkpoint.readInto(
+            name,
+            from - begin,
+            target.subarray(from - byteOffset, to - byteOffset),
+          );
+        }
+        begin += sizeBytes;
+      }
+    });
+  }
+
+  /** gate_proj and up_proj of an MLP, their rows in turn, so that a gate and its up come out side by side. */
+  async gateUp(mlp: string, hasBias: boolean): Promise<Linear> {
+    const weight = await this.#inTurn(`${mlp}.gate_proj.weight`, `${mlp}.up_proj.weight`, this.linearLayout);
+    if (!hasBias) return { weight, bias: this.zeroBias(weight.shape[0]) };
+    return { weight, bias: await this.#inTurn(`${mlp}.gate_proj.bias`, `${mlp}.up_proj.bias`) };
+  }
+
+  /** Frees a tensor that others stand for from now on. */
+  async replace(old: Tensor, ...others: readonly Tensor[]): Promise<void> {
+    this.tensors.splice(this.tensors.indexOf(old), 1, ...others);
+    await freeTensors(this.gpu, [old]);
+  }
+
+  zeroBias(outDim: number): Tensor {
+    const known = this.#zeroBiases.get(outDim);
+    if (known) return known;
+    const bias = zeros(this.gpu, 'f32', [outDim], `zero bias [${outDim}]`);
+    this.#zeroBiases.set(outDim, bias);
+    this.tensors.push(bias);
+    return bias;
+  }
+
+  #inTurn(even: string, odd: string, layout: Layout = 'rows'): Promise<Tensor> {
+    const [{ dtype, shape }] = this.#sameDtype([even, odd]);
+    const bytesPerRow = rowBytes({ dtype, shape });
+    const joined = [2 * shape[0], ...shape.slice(1)];
+    return this.#upload(`${even} | ${odd}`, dtype, joined, layout, async (byteOffset, target) => {
+      // #upload asks for whole pairs of rows only.
+      const half = this.#half.subarray(0, target.byteLength / 2);
+      for (const [parity, name] of [even, odd].entries()) {
+        await this.#checkpoint.readInto(name, byteOffset / 2, half);
+        for (let from = 0; from < half.byteLength; from += bytesPerRow) {
+          target.set(half.subarray(from, from + bytesPerRow), 2 * from + parity * bytesPerRow);
+        }
+      }
+    });
+  }
+
+  async #upload(
+    name: string,
+    dtype: 'f32' | 'bf16' | 'f16',
+    shape: readonly number[],
+    layout: Layout,
+    readBytes: ByteReader,
+  ): Promise<Tensor> {
+    const tensor = weightTensor(this.gpu, dtype, shape, name, layout);
+    this.tensors.push(tensor);
+    const bytesPerRow = rowBytes(tensor);
+    const stepBytes = PANEL_ROWS * bytesPerRow; // whole panels, and whole pairs of rows
+    const chunkBytes = Math.floor(PIECE_BYTES / stepBytes) * stepBytes || PIECE_BYTES;
+    for (const piece of tensor.pieces) {
+      const pieceBytes = piece.rows * bytesPerRow;
+      for (let offset = 0; offset < pieceBytes; offset += chunkBytes) {
+        const chunk = this.#staging.subarray(0, Math.min(chunkBytes, pieceBytes - offset));
+        await readBytes(piece.firstRow * bytesPerRow + offset, chunk);
+        const stored = layout === 'panels' ? this.#pack(chunk, shape[1], dtype) : chunk;
+        writePiece(this.gpu, piece, offset, stored);
+        await this.#flush(stored.byteLength);
+      }
+    }
+    this.#loadedBytes += sizeBytes(tensor);
+    this.#onProgress({ loadedBytes: this.#loadedBytes, totalBytes: this.#totalBytes, tensor: name });
+    return tensor;
+  }
+
+  /** Whole rows, interleaved eight by eight; the last panel is filled up. */
+  #pack(rows: Uint8Array, inDim: number, dtype: 'f32' | 'bf16' | 'f16'): Uint8Array {
+    const bytesPerRow = rowBytes({ dtype, shape: [1, inDim] });
+    const packed = this.#packed.subarray(0, paddedRows(rows.byteLength / bytesPerRow) * bytesPerRow);
+    if (dtype === 'f32') packPanels(viewAs(rows, Float32Array), inDim, viewAs(packed, Float32Array));
+    else packPanels(viewAs(rows, Uint16Array), inDim, viewAs(packed, Uint16Array));
+    return packed;
+  }
+
+  async #flush(bytes: number): Promise<void> {
+    this.#unflushedBytes += bytes;
+    if (this.#unflushedBytes < FLUSH_BYTES) return;
+    this.#unflushedBytes = 0;
+    this.gpu.submit([]);
+    await this.gpu.idle();
+  }
+
+  #sameDtype(names: readonly string[]) {
+    const entries = names.map((name) => this.#checkpoint.entry(name));
+    const other = entries.find(({ dtype }) => dtype !== entries[0].dtype);
+    if (other === undefined) return entries;
+    throw new CheckpointError(
+      'CKPT_DTYPE_UNSUPPORTED',
+      `${other.file}: tensor ${other.name} is ${other.dtype}, ${names[0]} is ${entries[0].dtype}: they are joined at load`,
+      { file: other.file, tensor: other.name, hint: 'store both in the same dtype' },
+    );
+  }
+}
+
+function viewAs<T extends Float32Array | Uint16Array>(
+  { buffer, byteOffset, byteLength }: Uint8Array,
+  Values: { new (buffer: ArrayBufferLike, byteOffset: number, length: number): T; BYTES_PER_ELEMENT: number },
+): T {
+  return new Values(buffer, byteOffset, byteLength / Values.BYTES_PER_ELEMENT);
+}

@@ -1,0 +1,240 @@
+/**
+ * Checks a PNG file before `pngjs` sees it. pngjs allocates what a header claims (9 GB for a file of 68
+ * bytes), accepts broken data and can take the process down, so it only ever gets a file that this guard has
+ * taken apart and written anew.
+ */
+
+import { ImageError } from '../../errors.ts';
+import { concatenate } from '../concatenate.ts';
+import { checkImageSize, type ImageLimits } from './rgbImage.ts';
+
+export const PNG_GREY = 0;
+export const PNG_PALETTE = 3;
+
+/** Colour type -> samples per pixel and the bit depths that the standard allows. */
+const COLOUR_TYPES: Readonly<Record<number, { channels: number; depths: readonly number[] }>> = {
+  [PNG_GREY]: { channels: 1, depths: [1, 2, 4, 8, 16] },
+  2: { channels: 3, depths: [8, 16] },
+  [PNG_PALETTE]: { channels: 1, depths: [1, 2, 4, 8] },
+  4: { channels: 2, depths: [8, 16] },
+  6: { channels: 4, depths: [8, 16] },
+};
+
+/** Adam7: [first column, first row, column step, row step] of each pass. */
+const ADAM7 = [
+  [0, 0, 8, 8],
+  [4, 0, 8, 8],
+  [0, 4, 4, 8],
+  [2, 0, 4, 4],
+  [0, 2, 2, 4],
+  [1, 0, 2, 2],
+  [0, 1, 1, 2],
+] as const;
+
+const SIGNATURE_BYTES = 8;
+const IHDR_BYTES = 13;
+/** Length, type and checksum around a chunk's data. */
+const CHUNK_OVERHEAD = 12;
+
+export interface PngHeader {
+  readonly width: number;
+  readonly height: number;
+  /** Bits per sample. */
+  readonly depth: number;
+  readonly colourType: number;
+  readonly interlaced: boolean;
+}
+
+export interface CheckedPng {
+  readonly header: PngHeader;
+  /** A PNG of IHDR, PLTE when pixels need it, one IDAT, IEND; the IDAT has no checksum. */
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * Reads all chunks, checks their order, lengths and checksums, and that the pixel data inflates to exactly
+ * the size that the header asks for. Text and other ancillary chunks are never inflated; tRNS is among them,
+ * as Pillow drops alpha.
+ *
+ * @param bytes a file that starts with PNG's signature
+ * @throws ImageError IMAGE_TRUNCATED, IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_CORRUPT, IMAGE_UNSUPPORTED (an
+ *   unknown critical chunk, such as Apple's CgBI)
+ */
+export async function checkPng(bytes: Uint8Array, name: string, limits: ImageLimits): Promise<CheckedPng> {
+  if (bytes.length < SIGNATURE_BYTES + CHUNK_OVERHEAD + IHDR_BYTES) {
+    throw new ImageError(
+      'IMAGE_TRUNCATED',
+      `${name}: the PNG ends after ${bytes.length} bytes, inside its header`,
+    );
+  }
+  let header: PngHeader | undefined;
+  let headerChunk: Uint8Array | undefined;
+  let paletteChunk: Uint8Array | undefined;
+  const pixelData: Uint8Array[] = [];
+  let pixelDataEnded = false;
+
+  for (const { type, chunk, data } of readChunks(bytes, name)) {
+    if (!header && type !== 'IHDR' && type !== 'CgBI') {
+      throw corrupt(name, `starts with ${type} instead of IHDR`);
+    }
+    if (pixelData.length > 0 && type !== 'IDAT') pixelDataEnded = true;
+
+    if (type === 'IHDR') {
+      if (header) throw corrupt(name, 'has a second IHDR chunk');
+      header = readHeader(data, name, limits);
+      headerChunk = chunk;
+    } else if (type === 'PLTE') {
+      if (paletteChunk) throw corrupt(name, 'has a second PLTE chunk');
+      if (pixelData.length > 0) throw corrupt(name, 'has its PLTE chunk after the pixels');
+      if (data.length === 0 || data.length % 3 !== 0 || data.length > 256 * 3) {
+        throw corrupt(name, `has a PLTE chunk of ${data.length} bytes`);
+      }
+      paletteChunk = chunk;
+    } else if (type === 'IDAT') {
+      if (pixelDataEnded) throw corrupt(name, 'has other chunks between its IDAT chunks');
+      pixelData.push(data);
+    } else if (type !== 'IEND' && isCritical(type)) {
+      throw new ImageError(
+        'IMAGE_UNSUPPORTED',
+        `${name}: the PNG needs a decoder that knows its ${type} chunk`,
+      );
+    }
+  }
+
+  if (!header || !headerChunk || pixelData.length === 0) throw corrupt(name, 'has no pixels');
+  if (header.colourType !== PNG_PALETTE) paletteChunk = undefined;
+  else if (!paletteChunk) throw corrupt(name, 'has palette indices and no palette');
+
+  const compressed = concatenate(pixelData);
+  await checkInflatedSize(compressed, scanlineBytes(header), name);
+
+  const signature = bytes.subarray(0, SIGNATURE_BYTES);
+  const palette = paletteChunk ? [paletteChunk] : [];
+  const end = makeChunk('IEND', new Uint8Array(0));
+  return {
+    header,
+    bytes: concatenate([signature, headerChunk, ...palette, makeChunk('IDAT', compressed), end]),
+  };
+}
+
+interface Chunk {
+  readonly type: string;
+  /** All of it, length and checksum included. */
+  readonly chunk: Uint8Array;
+  readonly data: Uint8Array;
+}
+
+/** Yields the chunks up to and with IEND; what follows IEND is ignored, as Pillow does. */
+function* readChunks(bytes: Uint8Array, name: string): Generator<Chunk> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let offset = SIGNATURE_BYTES;
+  for (;;) {
+    if (offset + CHUNK_OVERHEAD > bytes.length) throw corrupt(name, 'ends without an IEND chunk');
+    const length = view.getUint32(offset);
+    const type = String.fromCharCode(...bytes.subarray(offset + 4, offset + 8));
+    if (!/^[A-Za-z]{4}$/.test(type)) {
+      throw corrupt(name, `has no chunk where one should start, at byte ${offset}`);
+    }
+    const end = offset + CHUNK_OVERHEAD + length;
+    if (end > bytes.length) {
+      throw corrupt(name, `ends inside its ${type} chunk of ${length} bytes at ${offset}`);
+    }
+    if (crc32(bytes.subarray(offset + 4, end - 4)) !== view.getUint32(end - 4)) {
+      throw corrupt(name, `has a wrong checksum in its ${type} chunk at byte ${offset}`);
+    }
+    yield { type, chunk: bytes.subarray(offset, end), data: bytes.subarray(offset + 8, end - 4) };
+    if (type === 'IEND') return;
+    offset = end;
+  }
+}
+
+function readHeader(data: Uint8Array, name: string, limits: ImageLimits): PngHeader {
+  if (data.length !== IHDR_BYTES) throw corrupt(name, `has an IHDR chunk of ${data.length} bytes`);
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  const width = view.getUint32(0);
+  const height = view.getUint32(4);
+  const [depth, colourType, compression, filter, interlace] = data.subarray(8);
+  checkImageSize(width, height, name, limits);
+  if (!COLOUR_TYPES[colourType]?.depths.includes(depth)) {
+    throw corrupt(name, `has colour type ${colourType} with ${depth} bits, which PNG does not know`);
+  }
+  if (compression !== 0 || filter !== 0 || interlace > 1) {
+    const methods = `compression ${compression}, filter ${filter}, interlace ${interlace}`;
+    throw corrupt(name, `has methods that PNG does not know: ${methods}`);
+  }
+  return { width, height, depth, colourType, interlaced: interlace === 1 };
+}
+
+/** Bytes of all scanlines, one filter byte in front of each. */
+function scanlineBytes({ width, height, depth, colourType, interlaced }: PngHeader): number {
+  const bitsPerPixel = depth * COLOUR_TYPES[colourType].channels;
+  const passes = interlaced ? ADAM7 : [[0, 0, 1, 1] as const];
+  let total = 0;
+  for (const [firstColumn, firstRow, columnStep, rowStep] of passes) {
+    const columns = Math.ceil((width - firstColumn) / columnStep);
+    const rows = Math.ceil((height - firstRow) / rowStep);
+    if (columns > 0 && rows > 0) total += rows * (1 + Math.ceil((columns * bitsPerPixel) / 8));
+  }
+  return total;
+}
+
+/** Inflates without keeping anything, and stops at the first byte too many. */
+async function checkInflatedSize(
+  compressed: Uint8Array<ArrayBuffer>,
+  expected: number,
+  name: string,
+): Promise<void> {
+  const inflated = new Blob([compressed]).stream().pipeThrough(new DecompressionStream('deflate'));
+  const reader = inflated.getReader();
+  let total = 0;
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      total += value.length;
+      if (total > expected) {
+        await reader.cancel();
+        break;
+      }
+    }
+  } catch (cause) {
+    throw corrupt(name, `has pixel data that does not inflate, after ${total} of ${expected} bytes`, cause);
+  }
+  if (total !== expected) {
+    throw corrupt(name, `has ${total > expected ? 'more' : 'less'} pixel data than its ${expected} bytes`);
+  }
+}
+
+/** The checksum is left 0: pngjs is told not to look. */
+function makeChunk(type: string, data: Uint8Array): Uint8Array {
+  const chunk = new Uint8Array(CHUNK_OVERHEAD + data.length);
+  new DataView(chunk.buffer).setUint32(0, data.length);
+  for (let i = 0; i < 4; i++) chunk[4 + i] = type.charCodeAt(i);
+  chunk.set(data, 8);
+  return chunk;
+}
+
+/** An upper-case first letter marks a chunk that a decoder must understand. */
+function isCritical(type: string): boolean {
+  return type[0] < 'a';
+}
+
+const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let remainder = byte;
+  for (let bit = 0; bit < 8; bit++)
+    remainder = remainder & 1 ? 0xedb88320 ^ (remainder >>> 1) : remainder >>> 1;
+  return remainder;
+});
+
+function crc32(bytes: Uint8Array): number {
+  let crc = 0xffffffff;
+  for (let i = 0; i < bytes.length; i++) crc = CRC_TABLE[(crc ^ bytes[i]) & 0xff] ^ (crc >>> 8);
+  return ~crc >>> 0;
+}
+
+function corrupt(name: string, what: string, cause?: unknown): ImageError {
+  return new ImageError('IMAGE_CORRUPT', `${name}: the PNG ${what}`, {
+    hint: 'save the picture again',
+    cause,
+  });
+}

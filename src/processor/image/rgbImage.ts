@@ -1,0 +1,87 @@
+/** What a picture is to the rest of the code, how large it may be, and the checks that both rest on. */
+
+import { ImageError, InputError } from '../../errors.ts';
+
+/** A decoded picture: 8-bit RGB. */
+export interface RgbImage {
+  readonly width: number;
+  readonly height: number;
+  /** [height, width, 3], rows from top to bottom. */
+  readonly data: Uint8Array;
+}
+
+/** How large a picture may be before it is refused. */
+export interface ImageLimits {
+  /** Of the encoded file. */
+  readonly maxBytes: number;
+  /** width x height after decoding. */
+  readonly maxPixels: number;
+  /** Of either side, in pixels. */
+  readonly maxSide: number;
+}
+
+/** 20 MB, 50 megapixels, 65,535 pixels a side. */
+export const defaultImageLimits: ImageLimits = { maxBytes: 20e6, maxPixels: 50e6, maxSide: 65_535 };
+
+/**
+ * Refuses a size that a file's header claims, before anything is allocated for it.
+ *
+ * @param name what error messages call the picture
+ * @throws ImageError IMAGE_INVALID (a side of 0), IMAGE_TOO_LARGE (over `maxSide` or `maxPixels`)
+ */
+export function checkImageSize(width: number, height: number, name: string, limits: ImageLimits): void {
+  if (width < 1 || height < 1) {
+    throw new ImageError('IMAGE_INVALID', `${name}: the header says ${width} x ${height} pixels`);
+  }
+  if (width > limits.maxSide || height > limits.maxSide || width * height > limits.maxPixels) {
+    const allowed = `${limits.maxPixels} pixels, ${limits.maxSide} a side`;
+    throw new ImageError('IMAGE_TOO_LARGE', `${name}: ${width} x ${height} pixels, the limit is ${allowed}`, {
+      hint: 'scale the picture down first',
+      expected: limits,
+      actual: { width, height },
+    });
+  }
+}
+
+/**
+ * Checks pixels that a caller hands over already decoded.
+ *
+ * @param image should be `{ width, height, data }`, `data` a Uint8Array of [height, width, 3]
+ * @param field argument path for messages, e.g. `messages[0].content[1].image`
+ * @returns the same pixels (not a copy) in an object of their own
+ * @throws InputError INPUT_TYPE (not that object, a side that is no positive whole number, other sample
+ *   types, shared memory), INPUT_LENGTH (`data` is not height x width x 3 long; a detached buffer has length
+ *   0)
+ */
+export function checkRgbImage(image: unknown, field: string): RgbImage {
+  const { width, height, data } = (image ?? {}) as Partial<RgbImage>;
+  if (!isSide(width) || !isSide(height)) {
+    const got = `${String(width)} and ${String(height)}`;
+    const message = `${field}: width and height must be positive whole numbers, got ${got}`;
+    throw new InputError('INPUT_TYPE', message, { field, actual: { width, height } });
+  }
+  if (!(data instanceof Uint8Array)) {
+    const kind = Object.prototype.toString.call(data).slice(8, -1);
+    throw new InputError('INPUT_TYPE', `${field}.data: expected a Uint8Array of 8-bit RGB, got ${kind}`, {
+      field,
+    });
+  }
+  // Another thread could change shared memory between a check and its use.
+  if (!(data.buffer instanceof ArrayBuffer)) {
+    const hint = 'copy it with Uint8Array.from(data)';
+    throw new InputError('INPUT_TYPE', `${field}.data: lies in a SharedArrayBuffer`, { field, hint });
+  }
+  if (data.length !== height * width * 3) {
+    const wanted = `${height} x ${width} x 3 = ${height * width * 3}`;
+    throw new InputError('INPUT_LENGTH', `${field}.data: expected ${wanted} bytes, got ${data.length}`, {
+      field,
+      expected: height * width * 3,
+      actual: data.length,
+    });
+  }
+  return { width, height, data };
+}
+
+function isSide(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 1;
+}
