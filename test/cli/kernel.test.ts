@@ -12,7 +12,7 @@ afterAll(() => rmSync(scratch, { recursive: true }));
 mkdirSync(join(scratch, 'node_modules'));
 symlinkSync(root, join(scratch, 'node_modules', 'm2-reasoning'), 'junction');
 
-const addText = readFileSync(join(root, 'src', 'kernels', 'add.wgsl'), 'utf8');
+const addText = readFileSync(join(root, 'src', 'kernels', 'plain', 'add.wgsl'), 'utf8');
 
 /** Writes add.wgsl with one thing changed. @returns the path */
 function changedAdd(file: string, find: string, replace: string): string {
@@ -49,7 +49,7 @@ describe.concurrent('m2 kernel', () => {
     expect(stdout).toMatch(/^dist.kernels.gemv\.wgsl\n/);
     expect(stdout).toMatch(/bindings +@binding\(0\) +x +\[1, inDim\] f32\n/);
     expect(stdout).toMatch(/tolerance +0 \+ 0\.000005/);
-    expect(stdout).toContain(readFileSync(join(root, 'src', 'kernels', 'gemv.wgsl'), 'utf8'));
+    expect(stdout).toContain(readFileSync(join(root, 'src', 'kernels', 'plain', 'gemv.wgsl'), 'utf8'));
   });
 
   test('check of a standard kernel and of a right text', async () => {
