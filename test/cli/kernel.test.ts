@@ -46,7 +46,7 @@ describe.concurrent('m2 kernel', () => {
   test('show prints the path, the contract and the text', async () => {
     const { exitCode, stdout } = await m2(['kernel', 'show', 'gemv']);
     expect(exitCode).toBe(0);
-    expect(stdout).toMatch(/^dist.kernels.gemv\.wgsl\n/);
+    expect(stdout).toMatch(/^dist.kernels.plain.gemv\.wgsl\n/);
     expect(stdout).toMatch(/bindings +@binding\(0\) +x +\[1, inDim\] f32\n/);
     expect(stdout).toMatch(/tolerance +0 \+ 0\.000005/);
     expect(stdout).toContain(readFileSync(join(root, 'src', 'kernels', 'plain', 'gemv.wgsl'), 'utf8'));
