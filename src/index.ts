@@ -35,7 +35,7 @@ export { freeTensors, readTensor, type Tensor, upload, zeros } from './gpu/tenso
 
 // Kernels: the standard set, and what your own are made of
 export { type KernelSet, kernels } from './kernels/index.ts';
-export type { KernelOptions, KernelSetName, Precision } from './model/load/kernelChoice.ts';
+export type { KernelOptions, KernelSetName, Precision } from './model/load/forms.ts';
 export { defineKernel, type Kernel } from './gpu/kernel.ts';
 export { type KernelCase, panels, read, readWrite, weights, write } from './gpu/declaration.ts';
 export { type CheckRow, checkKernel } from './gpu/measure/checkKernel.ts';
@@ -51,7 +51,7 @@ export {
 export { type CallCost, passCosts } from './gpu/measure/passCosts.ts';
 export { type RecordCall, type TimedCalls, timeCalls } from './gpu/measure/timeCalls.ts';
 export { type TunedCall, tunedCalls } from './model/fast/tuning/tunedCalls.ts';
-export type { Tuning, Variant } from './model/fast/tuning/tunedKernels.ts';
+export type { Tuning, Variant } from './model/fast/variants.ts';
 export { type TuneOptions, type TuneRow, tune } from './model/fast/tuning/tuning.ts';
 export { type Comparison, compareArrays } from './gpu/measure/compare.ts';
 export {

@@ -4,12 +4,14 @@ import { openGpu } from '../src/gpu/device.ts';
 import { compareArrays } from '../src/gpu/measure/compare.ts';
 import { Pass } from '../src/gpu/pass.ts';
 import { freeTensors, readTensor, upload, writePiece } from '../src/gpu/tensor.ts';
+import { plainKernels } from '../src/kernels/plain/plainKernels.ts';
 import { folderFiles } from '../src/model/checkpoint/checkpointFolder.node.ts';
 import { readModelConfig } from '../src/model/checkpoint/config.ts';
-import { attendToCache, beginAttention, visionAttention } from '../src/model/graph/attention.ts';
+import { fastAttention } from '../src/model/fast/fastAttention.ts';
+import { KernelLookup } from '../src/model/fast/kernelLookup.ts';
+import { type Attention, plainAttention } from '../src/model/graph/attention.ts';
 import { KvCache } from '../src/model/graph/kvCache.ts';
 import { textPositions } from '../src/model/graph/positions.ts';
-import { chooseKernels, type ModelKernels } from '../src/model/load/kernelChoice.ts';
 import { tiny } from './tinyExamples.ts';
 
 const gpu = await openGpu();
@@ -20,12 +22,16 @@ afterAll(() => {
 });
 
 const CONTEXT = 40;
-const { llm } = await readModelConfig(folderFiles(tiny));
+const config = await readModelConfig(folderFiles(tiny));
+const { llm } = config;
+const plainForm = plainAttention(plainKernels);
+const fastForm = (onGpu = gpu, splitKeys = Number.POSITIVE_INFINITY) =>
+  fastAttention(plainKernels, new KernelLookup(onGpu, {}, null), config, splitKeys);
 const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, headDim } = llm;
 const waves = (length: number, step: number) => Float32Array.from({ length }, (_, i) => Math.sin(i * step));
 
 /** Keys 0 … 20 lie in the cache, the tokens from key 21 on attend. @returns what comes out, and the kernels that ran */
-async function attend(kernels: ModelKernels, tokens = 1, onGpu = gpu) {
+async function attend(form: Attention, tokens = 1, onGpu = gpu) {
   const cache = new KvCache(onGpu, llm, CONTEXT, textPositions(0), 'sections');
   const { k, v } = cache.layers[0];
   for (const [step, { pieces }] of [k, v].entries()) {
@@ -36,8 +42,7 @@ async function attend(kernels: ModelKernels, tokens = 1, onGpu = gpu) {
   const qkv = upload(onGpu, waves(tokens * qkvDim, 0.3), [tokens, qkvDim], 'qkv');
   const pass = new Pass(onGpu, 'attention');
   const seen = cache.upTo(21 + tokens);
-  const angles = beginAttention(pass, kernels, tokens, heads, seen);
-  const out = attendToCache(pass, kernels, qkv, seen, 0, angles);
+  const out = form.decoder(pass, seen, tokens)(qkv, 0);
   cache.setStart(21);
   await pass.submit();
   const outputs = (await Promise.all(
@@ -57,10 +62,9 @@ async function kernelsOf(pass: Pass) {
 }
 
 it('in one kernel, in splits, and step by step: output and cache', async () => {
-  const fast = chooseKernels(gpu, {}).kernels;
-  const plain = await attend(chooseKernels(gpu, { kernelSet: 'plain' }).kernels);
-  const whole = await attend({ ...fast, decodeSplitKeys: Number.POSITIVE_INFINITY });
-  const split = await attend({ ...fast, decodeSplitKeys: 8 }); // the token is in the third of five
+  const plain = await attend(plainForm);
+  const whole = await attend(fastForm());
+  const split = await attend(fastForm(gpu, 8)); // the token is in the third of five
   expect(plain.ran).toEqual(['mRope', 'writeKv', 'decodeAttention']);
   expect(whole.ran).toEqual(['tokenAngles', 'attendToken']);
   expect(split.ran).toEqual(['tokenAngles', 'attendTokenSplits', 'mergeSplits']);
@@ -74,9 +78,9 @@ it('in one kernel, in splits, and step by step: output and cache', async () => {
 
 it('several tokens: all at once, some at a time, and step by step', async () => {
   const tokens = 15;
-  const plain = await attend(chooseKernels(gpu, { kernelSet: 'plain' }).kernels, tokens);
-  const whole = await attend(chooseKernels(gpu, {}).kernels, tokens);
-  const parts = await attend(chooseKernels(small, {}).kernels, tokens, small);
+  const plain = await attend(plainForm, tokens);
+  const whole = await attend(fastForm(), tokens);
+  const parts = await attend(fastForm(small), tokens, small);
   expect(plain.ran).toEqual(['mRope', 'writeKv', 'causalAttention']);
   const halves = ['attentionScores', 'attentionValues'];
   expect(whole.ran).toEqual(['rotateAndCache', ...halves]);
@@ -94,12 +98,12 @@ it('patches: all at once, and some at a time', async () => {
   const segments = bounds
     .slice(1)
     .flatMap((end, i) => new Array(end - bounds[i]).fill([bounds[i], end]).flat());
-  const run = async (onGpu: typeof gpu, kernels: ModelKernels) => {
+  const run = async (onGpu: typeof gpu, form: Attention) => {
     const shape = [patches, 3 * numHeads * size];
     const qkv = upload(onGpu, waves(shape[0] * shape[1], 0.3), shape, 'qkv');
     const bound = upload(onGpu, Uint32Array.from(segments), [patches, 2], 'segments');
     const pass = new Pass(onGpu, 'vision attention');
-    const out = visionAttention(pass, kernels, qkv, bound, numHeads);
+    const out = form.vision(pass, qkv, bound, numHeads);
     await pass.submit();
     const values = (await readTensor(onGpu, out)) as Float32Array;
     const ran = await kernelsOf(pass);
@@ -107,9 +111,9 @@ it('patches: all at once, and some at a time', async () => {
     await freeTensors(onGpu, [qkv, bound]);
     return { values, ran };
   };
-  const plain = await run(gpu, chooseKernels(gpu, { kernelSet: 'plain' }).kernels);
-  const whole = await run(gpu, chooseKernels(gpu, {}).kernels);
-  const parts = await run(small, chooseKernels(small, {}).kernels);
+  const plain = await run(gpu, plainForm);
+  const whole = await run(gpu, fastForm());
+  const parts = await run(small, fastForm(small));
   expect(plain.ran).toEqual(['visionAttention']);
   expect(whole.ran).toEqual(['visionScores', 'visionValues']);
   expect(parts.ran).toEqual(new Array(4).fill(whole.ran).flat()); // three times 12, and 8

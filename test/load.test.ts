@@ -1,9 +1,11 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { openGpu } from '../src/gpu/device.ts';
-import { paddedRows } from '../src/gpu/panels.ts';
+import { packedPanels, paddedRows } from '../src/gpu/panels.ts';
+import { freeTensors, readTensor } from '../src/gpu/tensor.ts';
 import type { ByteSource, ModelFiles } from '../src/model/checkpoint/byteSource.ts';
+import type { Checkpoint } from '../src/model/checkpoint/checkpoint.ts';
 import { folderFiles } from '../src/model/checkpoint/checkpointFolder.node.ts';
-import type { LoadProgress } from '../src/model/load/weightLoader.ts';
+import { type LoadProgress, WeightLoader } from '../src/model/load/weightLoader.ts';
 import { M2Reasoning } from '../src/model/m2Reasoning.ts';
 import { checkpointFiles } from '../src/parity/runParity.node.ts';
 import { livingBuffers } from './livingBuffers.ts';
@@ -44,6 +46,33 @@ describe('loading', () => {
     await model.destroy();
     expect(largest).toBeLessThanOrEqual(4 * 2 ** 20);
     expect(largest).toBeGreaterThan(2 ** 20);
+  });
+
+  it('packs rows of which eight are more than travel at a time', async () => {
+    const shape = [9, 300_000]; // two panels, 4.8 MB and one row of 0.6 MB
+    const stored = Uint16Array.from({ length: 9 * 300_000 }, (_, i) => i % 0x7f80);
+    const bytes = new Uint8Array(stored.buffer);
+    const entry = {
+      name: 'wide.weight',
+      dtype: 'bf16',
+      shape,
+      sizeBytes: bytes.length,
+      file: 'wide.safetensors',
+    };
+    const checkpoint = {
+      entries: new Map([[entry.name, entry]]),
+      entry: () => entry,
+      has: (name: string) => name === entry.name,
+      readInto: async (_: string, offset: number, target: Uint8Array) =>
+        target.set(bytes.subarray(offset, offset + target.length)),
+    } as unknown as Checkpoint;
+    const loader = new WeightLoader(gpu, checkpoint, 'panels', () => {});
+    const { weight } = await loader.linear('wide');
+    const words = { ...weight, dtype: 'u32', shape: [(16 * 300_000) / 2] } as const;
+    const expected = packedPanels(stored, 300_000) as Uint16Array;
+    const read = new Uint8Array((await readTensor(gpu, words)).buffer);
+    expect(Buffer.compare(read, new Uint8Array(expected.buffer))).toBe(0);
+    await freeTensors(gpu, loader.tensors);
   });
 
   it('tells its progress up to the last byte', async () => {

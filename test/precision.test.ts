@@ -1,11 +1,11 @@
 /** The decoder in 8-bit integers: not the goldens, but what docs/MODEL.md says of them. */
 import { afterAll, describe, expect, it } from 'vitest';
 import { type Gpu, openGpu } from '../src/gpu/device.ts';
-import { Pass } from '../src/gpu/pass.ts';
+import type { Pass } from '../src/gpu/pass.ts';
 import { readTensor } from '../src/gpu/tensor.ts';
+import { KernelLookup } from '../src/model/fast/kernelLookup.ts';
 import { positionTokens } from '../src/model/generation/generate.ts';
 import { positionsFor } from '../src/model/graph/positions.ts';
-import { chooseKernels } from '../src/model/load/kernelChoice.ts';
 import { type LoadOptions, M2Reasoning } from '../src/model/m2Reasoning.ts';
 import { livingBuffers } from './livingBuffers.ts';
 import { examples, messagesOf, tiny } from './tinyExamples.ts';
@@ -67,20 +67,9 @@ describe(`precision 'fast', on ${gpu.description}`, () => {
     expect([...exact.ran].filter((name) => name.includes('Int8'))).toEqual([]);
   });
 
-  it.each([8, 9])('runs %d rows with quads only where they pay', async (rows) => {
-    const { kernels } = chooseKernels(gpu, { precision: 'fast' });
-    const pass = new Pass(gpu, 'rows');
-    const tensors = {
-      xQuants: pass.allocate('u32', [8, 8 * Math.ceil(rows / 8)], 'xQuants'),
-      xScales: pass.allocate('f32', [1, 8 * Math.ceil(rows / 8)], 'xScales'),
-      quants: pass.allocate('u32', [1, 8, 8], 'quants'),
-      scales: pass.allocate('f32', [1, 1, 8], 'scales'),
-      bias: pass.allocate('f32', [8], 'bias'),
-    };
-    kernels.matmulInt8(pass, tensors, { rows, weightFirstRow: 0, weightRows: 8 });
-    const ran = (await pass.prepared()).map((step) => step.kind === 'dispatch' && step.call.declaration.name);
-    await pass.destroy();
-    expect(ran).toEqual([rows > 8 ? manyRows : 'matmulInt8']);
+  it.each([8, 9])('runs %d rows with quads only where they pay', (rows) => {
+    const { declaration } = new KernelLookup(gpu, {}, null).find('matmulInt8', rows);
+    expect(declaration.name).toBe(rows > 8 ? manyRows : 'matmulInt8');
   });
 
   it('leaves a weight as stored whose integers are more than a binding shows, and frees all of them', async () => {

@@ -9,8 +9,8 @@ import { folderFiles } from '../src/model/checkpoint/checkpointFolder.node.ts';
 import { readModelConfig } from '../src/model/checkpoint/config.ts';
 import type { ModelParts } from '../src/model/graph/modelParts.ts';
 import { textPositions } from '../src/model/graph/positions.ts';
-import { chooseKernels } from '../src/model/load/kernelChoice.ts';
-import { loadWeights } from '../src/model/load/weights.ts';
+import { chooseForms } from '../src/model/load/forms.ts';
+import { loadWeights } from '../src/model/load/loadWeights.ts';
 import { extractPatches } from '../src/processor/patches.ts';
 import { livingBuffers } from './livingBuffers.ts';
 
@@ -70,8 +70,9 @@ describe('image features', () => {
     const config = await readModelConfig(files);
     const checkpoint = await Checkpoint.open(files, config);
     const gpu = await openGpu();
-    const { kernels } = chooseKernels(gpu, {});
-    parts = { gpu, kernels, config, weights: await loadWeights(gpu, checkpoint, config, kernels) };
+    const forms = chooseForms(gpu, config, {});
+    const { kernels, attention } = forms;
+    parts = { gpu, config, kernels, attention, weights: await loadWeights(gpu, checkpoint, config, forms) };
     await checkpoint.close();
   });
   afterAll(async () => {

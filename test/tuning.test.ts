@@ -8,14 +8,9 @@ import { openGpu } from '../src/gpu/device.ts';
 import type { Pass } from '../src/gpu/pass.ts';
 import { parseModelConfig } from '../src/model/checkpoint/config.ts';
 import { type TunedCall, tunedCalls } from '../src/model/fast/tuning/tunedCalls.ts';
-import {
-  TUNED_KERNELS,
-  type TunedKernel,
-  type Tuning,
-  type Variant,
-} from '../src/model/fast/tuning/tunedKernels.ts';
 import { defaultVariant, isSame, tune, tuningCandidates } from '../src/model/fast/tuning/tuning.ts';
 import { forgetTuning, readTuning, writeTuning } from '../src/model/fast/tuning/tuningCache.node.ts';
+import { TUNED_KERNELS, type TunedKernel, type Tuning, type Variant } from '../src/model/fast/variants.ts';
 import { positionsFor } from '../src/model/graph/positions.ts';
 import { M2Reasoning } from '../src/model/m2Reasoning.ts';
 import { examples, messagesOf, tiny } from './tinyExamples.ts';

@@ -1,12 +1,14 @@
 /** The vision tower in f16: as near to the exact features as docs/MODEL.md says, and on GPUs with shader-f16 alone. */
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { type Gpu, openGpu } from '../src/gpu/device.ts';
-import type { Pass } from '../src/gpu/pass.ts';
-import { readTensor } from '../src/gpu/tensor.ts';
+import { Pass } from '../src/gpu/pass.ts';
+import { freeTensors, readTensor, upload } from '../src/gpu/tensor.ts';
 import { kernels } from '../src/kernels/index.ts';
+import { folderFiles } from '../src/model/checkpoint/checkpointFolder.node.ts';
+import { readModelConfig } from '../src/model/checkpoint/config.ts';
 import { positionTokens } from '../src/model/generation/generate.ts';
 import { positionsFor } from '../src/model/graph/positions.ts';
-import { chooseKernels, type KernelOptions } from '../src/model/load/kernelChoice.ts';
+import { chooseForms, type KernelOptions } from '../src/model/load/forms.ts';
 import { type LoadOptions, M2Reasoning } from '../src/model/m2Reasoning.ts';
 import { examples, messagesOf, tiny } from './tinyExamples.ts';
 
@@ -72,32 +74,45 @@ describe(`the vision tower with precision 'fast', on ${gpu.description}`, () => 
   }
 });
 
-describe('f16 in the vision tower is chosen', () => {
-  const chosen = (isSoftware: boolean, features: readonly string[], options: KernelOptions) => {
+describe('f16 in the vision tower is chosen', async () => {
+  const config = await readModelConfig(folderFiles(tiny));
+
+  /** The kernels of a linear layer of the tower on 16 rows; they are recorded, not run. */
+  async function chosen(isSoftware: boolean, features: readonly string[], options: KernelOptions) {
     const adapter: Gpu = Object.create(gpu, {
       isSoftware: { value: isSoftware },
       device: { value: { features: new Set(features) } },
     });
-    const { kernels: own, notes } = chooseKernels(adapter, options);
-    return { inHalf: own.visionInHalf, notes };
-  };
+    const forms = chooseForms(adapter, config, options);
+    const { linearLayout: layout } = forms;
+    const weight = upload(gpu, new Float32Array(64), [8, 8], 'weight', 'f32', layout);
+    const bias = upload(gpu, new Float32Array(8), [8], 'bias');
+    const x = upload(gpu, new Float32Array(128), [16, 8], 'x');
+    const pass = new Pass(gpu, 'chosen');
+    const dispatch = vi.spyOn(pass, 'dispatch');
+    const layer = await forms.visionLinear({ weight, bias }, null as never);
+    for (const ending of ['store', 'gate', 'gelu'] as const) layer.forRows(16)[ending](pass, x);
+    await pass.destroy();
+    await freeTensors(gpu, [weight, bias, x]);
+    const ran = dispatch.mock.calls.map(([{ name }]) => name);
+    return { inHalf: ran.some((name) => name.startsWith('matmulPanelsHalf')), notes: forms.notes() };
+  }
   const fast = { precision: 'fast' } as const;
 
-  it('with precision fast, on a GPU, with shader-f16; without these nothing is said', () => {
-    expect(chosen(false, ['shader-f16'], fast)).toEqual({ inHalf: true, notes: [] });
-    expect(chosen(false, ['shader-f16'], {})).toEqual({ inHalf: false, notes: [] });
-    expect(chosen(true, ['shader-f16'], fast)).toEqual({ inHalf: false, notes: [] });
-    expect(chosen(false, ['subgroups'], fast)).toEqual({ inHalf: false, notes: [] });
+  it('with precision fast, on a GPU, with shader-f16; without these nothing is said', async () => {
+    expect(await chosen(false, ['shader-f16'], fast)).toEqual({ inHalf: true, notes: [] });
+    expect(await chosen(false, ['shader-f16'], {})).toEqual({ inHalf: false, notes: [] });
+    expect(await chosen(true, ['shader-f16'], fast)).toEqual({ inHalf: false, notes: [] });
+    expect(await chosen(false, ['subgroups'], fast)).toEqual({ inHalf: false, notes: [] });
   });
 
-  it('not in the place of a kernel of your own', () => {
-    for (const name of ['matmul', 'matmulPanels', 'matmulPanelsGelu'] as const) {
-      const { inHalf, notes } = chosen(false, ['shader-f16'], {
-        ...fast,
-        kernels: { [name]: kernels[name] },
-      });
+  it.each(['matmul', 'matmulPanels', 'matmulPanelsGelu'] as const)(
+    'not in the place of a %s of your own',
+    async (name) => {
+      const own = { [name]: kernels[name] };
+      const { inHalf, notes } = await chosen(false, ['shader-f16'], { ...fast, kernels: own });
       expect(inHalf).toBe(false);
       expect(notes[0]).toContain(`${name} is your own`);
-    }
-  });
+    },
+  );
 });

@@ -86,7 +86,9 @@ function describeSplits({ limit: { maxBindingBytes, source }, splits }: Inspecti
   if (splits.length === 0) return `${title}: none\n`;
   const rows = splits.map((split) => [
     ...tensorRow(split),
-    split.pieces === null ? 'one row is too long' : `${split.pieces} pieces`,
+    split.pieces === null
+      ? `a ${split.layout === 'panels' ? 'panel of eight rows' : 'row'} is too long`
+      : `${split.pieces} pieces`,
   ]);
   return `${title}\n${columns(rows, [3, 4], '  ')}`;
 }

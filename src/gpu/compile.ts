@@ -32,6 +32,22 @@ export function compileKernel(
   return compiled;
 }
 
+/**
+ * Reads a kernel's text and compares it with the declaration, without compiling it.
+ *
+ * @throws KernelError KERNEL_INTERFACE, KERNEL_FEATURE; KERNEL_COMPILE when the text can't be read
+ */
+export async function readKernel(
+  gpu: Gpu,
+  declaration: KernelDeclaration,
+): Promise<{ text: string; wgsl: WgslInterface }> {
+  const text = await kernelText(gpu, declaration);
+  const wgsl = parseWgsl(text);
+  checkInterface(declaration, wgsl);
+  checkFeatures(gpu, declaration, wgsl);
+  return { text, wgsl };
+}
+
 /** The exact text that is given to the compiler: the kernel's own, then its helpers. */
 export async function kernelText(gpu: Gpu, { name, code, helpers = [] }: KernelDeclaration): Promise<string> {
   const own = typeof code === 'string' ? code : gpu.readText(code);
@@ -53,11 +69,7 @@ async function compile(
   constants: Constants,
 ): Promise<CompiledKernel> {
   const { name } = declaration;
-  const text = await kernelText(gpu, declaration);
-  const wgsl = parseWgsl(text);
-  checkInterface(declaration, wgsl);
-  checkFeatures(gpu, declaration, wgsl);
-
+  const { text, wgsl } = await readKernel(gpu, declaration);
   const { device } = gpu;
   device.pushErrorScope('validation');
   const module = device.createShaderModule({ label: name, code: text });

@@ -87,7 +87,9 @@ export function weightTensor(
   if (rowsPerPiece < 1 && rows > 0) {
     throw new GpuError(
       'GPU_LIMIT',
-      `${name}: one row takes ${bytesPerRow} bytes, this adapter binds ${gpu.maxBindingBytes} at most`,
+      layout === 'panels'
+        ? `${name}: a panel of eight rows takes ${PANEL_ROWS * bytesPerRow} bytes, this adapter binds ${gpu.maxBindingBytes} at most`
+        : `${name}: one row takes ${bytesPerRow} bytes, this adapter binds ${gpu.maxBindingBytes} at most`,
       { tensor: name, hint: 'use an adapter with larger bindings' },
     );
   }

@@ -19,7 +19,7 @@ import { Chat, type ChatOptions } from './chat/chat.ts';
 import { type ModelFiles, readAll } from './checkpoint/byteSource.ts';
 import { Checkpoint } from './checkpoint/checkpoint.ts';
 import { assertProcessorFits, type ModelConfig, readModelConfig } from './checkpoint/config.ts';
-import type { Tuning } from './fast/tuning/tunedKernels.ts';
+import type { Tuning } from './fast/variants.ts';
 import { Pace } from './generation/decodeLoop.ts';
 import {
   type GenerateOptions,
@@ -31,9 +31,10 @@ import { GenerationStream } from './generation/generationStream.ts';
 import { Sequence } from './generation/sequence.ts';
 import type { ModelParts } from './graph/modelParts.ts';
 import type { Positions } from './graph/positions.ts';
-import { chooseKernels, type KernelOptions } from './load/kernelChoice.ts';
+import { chooseForms, type KernelOptions } from './load/forms.ts';
+import { checkKernelOptions, checkOwnKernels } from './load/kernelOptions.ts';
+import { loadWeights } from './load/loadWeights.ts';
 import type { LoadProgress } from './load/weightLoader.ts';
-import { loadWeights } from './load/weights.ts';
 
 export interface LoadOptions extends Omit<KernelOptions, 'tuning'> {
   /** What `tune` chose for the adapter, or a function that finds it: `readTuning` of `m2-reasoning/node`. Default: none. */
@@ -92,9 +93,10 @@ export class M2Reasoning {
    *
    * @param source a folder (Node), or its files from elsewhere
    * @throws CheckpointError, ConfigError, TokenizerError (what is wrong with which file); GpuError (no adapter, memory);
-   *   InputError (an option). Nothing stays open then.
+   *   InputError (an option); KernelError (a kernel of yours). Nothing stays open then.
    */
   static async load(source: string | ModelFiles, options: LoadOptions = {}): Promise<M2Reasoning> {
+    checkKernelOptions(options);
     const files = typeof source === 'string' ? await folderOf(source) : source;
     const config = await readModelConfig(files);
     const processor = await loadProcessor(files, config);
@@ -104,10 +106,11 @@ export class M2Reasoning {
     try {
       gpu ??= await openGpu();
       const tuning = typeof options.tuning === 'function' ? await options.tuning(gpu) : options.tuning;
-      const { kernels, notes } = chooseKernels(gpu, { ...options, tuning });
-      const weights = await loadWeights(gpu, checkpoint, config, kernels, options.onProgress);
-      const parts = { gpu, kernels, config, weights };
-      const warnings = [...checkpoint.warnings, ...notes];
+      await checkOwnKernels(gpu, options);
+      const forms = chooseForms(gpu, config, { ...options, tuning });
+      const weights = await loadWeights(gpu, checkpoint, config, forms, options.onProgress);
+      const parts = { gpu, config, kernels: forms.kernels, attention: forms.attention, weights };
+      const warnings = [...checkpoint.warnings, ...forms.notes()];
       return new M2Reasoning(parts, processor, {
         warnings,
         generationConfig,

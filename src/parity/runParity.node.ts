@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Gpu } from '../gpu/device.ts';
 import type { ModelFiles } from '../model/checkpoint/byteSource.ts';
 import { folderFiles } from '../model/checkpoint/checkpointFolder.node.ts';
-import type { KernelOptions } from '../model/load/kernelChoice.ts';
+import type { KernelOptions } from '../model/load/forms.ts';
 import { M2Reasoning } from '../model/m2Reasoning.ts';
 import { compareCase } from './compareCase.node.ts';
 import { type GeneratedTensor, generatedFiles } from './generatedCheckpoint.ts';

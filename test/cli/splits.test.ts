@@ -1,7 +1,12 @@
 import { expect, test } from 'vitest';
 import { splitTensors, uploadedTensors } from '../../src/cli/splits.ts';
-import type { Gpu } from '../../src/gpu/device.ts';
-import { weightTensor } from '../../src/gpu/tensor.ts';
+import { openGpu } from '../../src/gpu/device.ts';
+import { Checkpoint } from '../../src/model/checkpoint/checkpoint.ts';
+import { folderFiles } from '../../src/model/checkpoint/checkpointFolder.node.ts';
+import { readModelConfig } from '../../src/model/checkpoint/config.ts';
+import { chooseForms } from '../../src/model/load/forms.ts';
+import { loadWeights } from '../../src/model/load/loadWeights.ts';
+import { tiny } from '../tinyExamples.ts';
 
 const entry = (name: string, shape: number[]) => ({
   name,
@@ -30,30 +35,27 @@ test('q, k, v are joined, and gate with up; everything else stays as it is store
   ]);
 });
 
-test('counts the pieces that weightTensor makes', () => {
-  for (const rows of [1, 2, 3, 7, 64, 65]) {
-    for (const rowLength of [1, 3, 50]) {
-      for (const maxBindingBytes of [1, 4, 6, 100, 101, 250, 300, 7000]) {
-        const tensor = { name: 'weight', dtype: 'bf16' as const, shape: [rows, rowLength] };
-        const [split] = splitTensors([tensor], maxBindingBytes);
-        const pieces = split === undefined ? 1 : split.pieces;
-        expect([rows, rowLength, maxBindingBytes, pieces]).toEqual([
-          rows,
-          rowLength,
-          maxBindingBytes,
-          piecesMade(tensor.shape, maxBindingBytes),
-        ]);
-      }
-    }
-  }
-});
+test.each([tiny, new URL('../goldens/checkpoints/rope-1d-f16/', import.meta.url).pathname])(
+  'counts the pieces that loading %s makes',
+  async (folder) => {
+    const files = folderFiles(folder);
+    const config = await readModelConfig(files);
+    const checkpoint = await Checkpoint.open(files, config);
+    const gpu = await openGpu({ maxBindingBytes: 20_000 });
+    const { tensors } = await loadWeights(gpu, checkpoint, config, chooseForms(gpu, config, {}));
+    const made = tensors.filter(({ pieces }) => pieces.length > 1);
+    const counted = splitTensors(uploadedTensors(checkpoint.entries.values()), gpu.maxBindingBytes);
+    expect(made.length).toBeGreaterThan(5);
+    const byRows = (a: number[], b: number[]) => a[0] - b[0] || a[1] - b[1];
+    expect(counted.map(({ shape, pieces }) => [shape[0], pieces ?? 0]).sort(byRows)).toEqual(
+      made.map(({ shape, pieces }) => [shape[0], pieces.length]).sort(byRows),
+    );
+    await checkpoint.close();
+    gpu.destroy();
+  },
+);
 
-/** Null where weightTensor refuses. */
-function piecesMade(shape: readonly number[], maxBindingBytes: number): number | null {
-  const gpu = { maxBindingBytes, createBuffer: () => ({}) } as unknown as Gpu;
-  try {
-    return weightTensor(gpu, 'bf16', shape, 'weight').pieces.length;
-  } catch {
-    return null;
-  }
-}
+test('a row longer than the limit has no pieces', () => {
+  const tensor = { name: 'weight', dtype: 'bf16' as const, shape: [16, 50], layout: 'panels' as const };
+  expect(splitTensors([tensor], 99)).toMatchObject([{ pieces: null }]);
+});

@@ -10,7 +10,7 @@ export async function open({ size, chain, kernel, weightDtype }) {
   const { x0, weight, weightBf16, rows } = matmulInputs(size);
   const layout = kernel === 'fast' ? 'panels' : 'rows';
   const quads = gpu.device.features.has('subgroups') ? kernels.matmulPanelsQuad : kernels.matmulPanels;
-  const matmulPanels = gpu.isSoftware ? quads : kernels.matmulPanelsTiled; // as src/model/load/kernelChoice.ts takes them
+  const matmulPanels = gpu.isSoftware ? quads : kernels.matmulPanelsTiled; // as src/model/fast/variants.ts takes them
   const weights = upload(
     gpu,
     weightDtype === 'bf16' ? weightBf16 : weight,

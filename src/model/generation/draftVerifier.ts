@@ -1,7 +1,8 @@
 /** Several guessed tokens in one pass of the decoder: what would greedy decoding have chosen behind each? */
 import { Pass, type ReadBack } from '../../gpu/pass.ts';
 import { freeTensors, type Tensor, upload, writePiece, zeros } from '../../gpu/tensor.ts';
-import { decoderLayers, embedTokens, tokenLogits } from '../graph/decoder.ts';
+import { decoderLayers, tokenLogits } from '../graph/decoder.ts';
+import { embedTokens } from '../graph/embed.ts';
 import type { KvCache } from '../graph/kvCache.ts';
 import type { ModelParts } from '../graph/modelParts.ts';
 
@@ -50,14 +51,14 @@ export class DraftVerifier {
   }
 
   #record(): Recorded {
-    const { gpu, kernels, weights, config } = this.#model;
+    const { gpu, kernels } = this.#model;
     const ids = zeros(gpu, 'u32', [VERIFIED_ROWS], 'draft');
     const counted = Uint32Array.from({ length: VERIFIED_ROWS }, (_, row) => row);
     const rows = upload(gpu, counted, [VERIFIED_ROWS], 'draft rows');
     const pass = new Pass(gpu, 'verify');
-    const hidden = embedTokens(pass, kernels, weights.decoder, ids, []); // [VERIFIED_ROWS, hiddenSize]
-    decoderLayers(pass, kernels, weights.decoder, config.llm, hidden, this.#cache);
-    const logits = tokenLogits(pass, kernels, weights.decoder, config.llm, hidden, rows); // [VERIFIED_ROWS, vocabSize]
+    const hidden = embedTokens(pass, this.#model, ids, []); // [VERIFIED_ROWS, hiddenSize]
+    decoderLayers(pass, this.#model, hidden, this.#cache);
+    const logits = tokenLogits(pass, this.#model, hidden, rows); // [VERIFIED_ROWS, vocabSize]
     const chosen = pass.readBack(kernels.argmax(pass, { logits }));
     return { pass, ids, rows, chosen };
   }

@@ -4,7 +4,8 @@ import { Pass, type PassListener, type ReadBack, type TapListener } from '../../
 import { freeTensors, readTensor, type Tensor, upload, writePiece, zeros } from '../../gpu/tensor.ts';
 import { NO_TOKEN } from '../../kernels/choose/argmax.ts';
 import type { PreprocessedImage } from '../../processor/patches.ts';
-import { decoderLayers, embedTokens, tokenLogits } from '../graph/decoder.ts';
+import { decoderLayers, tokenLogits } from '../graph/decoder.ts';
+import { embedTokens } from '../graph/embed.ts';
 import { embedPrompt } from '../graph/embedPrompt.ts';
 import { KvCache } from '../graph/kvCache.ts';
 import type { ModelParts } from '../graph/modelParts.ts';
@@ -205,7 +206,7 @@ export class Sequence {
     end: number,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    const { gpu, kernels, weights, config } = this.#model;
+    const { gpu, kernels } = this.#model;
     const tokens = end - start;
     const pass = new Pass(gpu, `prefill ${start}`, this.#tap);
     const rows = upload(
@@ -218,10 +219,10 @@ export class Sequence {
     try {
       const hidden = kernels.gatherRows(pass, { x: embeds, index: rows }); // [tokens, hiddenSize]
       const cache = this.cache.upTo(end);
-      decoderLayers(pass, kernels, weights.decoder, config.llm, hidden, cache);
+      decoderLayers(pass, this.#model, hidden, cache);
       const isLast = end - reuse === embeds.shape[0];
       if (isLast) {
-        const logits = tokenLogits(pass, kernels, weights.decoder, config.llm, hidden, lastRow); // [1, vocabSize]
+        const logits = tokenLogits(pass, this.#model, hidden, lastRow); // [1, vocabSize]
         this.#recordChoice(pass, logits);
       }
       this.cache.setStart(start);
@@ -237,10 +238,9 @@ export class Sequence {
 
   /** Records one step into `pass`: embeds the token chosen last, runs all layers at `cache.start`, chooses the next token. */
   recordStep(pass: Pass): void {
-    const { kernels, weights, config } = this.#model;
-    const hidden = embedTokens(pass, kernels, weights.decoder, this.token, []); // [1, hiddenSize]
-    decoderLayers(pass, kernels, weights.decoder, config.llm, hidden, this.cache);
-    const logits = tokenLogits(pass, kernels, weights.decoder, config.llm, hidden, null); // [1, vocabSize]
+    const hidden = embedTokens(pass, this.#model, this.token, []); // [1, hiddenSize]
+    decoderLayers(pass, this.#model, hidden, this.cache);
+    const logits = tokenLogits(pass, this.#model, hidden, null); // [1, vocabSize]
     this.#recordChoice(pass, logits);
   }
 

@@ -5,12 +5,12 @@
  */
 import type { Pass } from '../../gpu/pass.ts';
 import type { Tensor } from '../../gpu/tensor.ts';
-import type { LlmConfig } from '../checkpoint/config.ts';
-import type { ModelKernels } from '../load/kernelChoice.ts';
-import type { DecoderLayerWeights, DecoderWeights } from '../load/weights.ts';
-import { attendToCache, beginAttention } from './attention.ts';
+import type { PlainKernels } from '../../kernels/plain/plainKernels.ts';
+import type { Attend } from './attention.ts';
 import type { AttendedCache } from './kvCache.ts';
 import { addLinear, gatedLinear, linear } from './linear.ts';
+import type { ModelParts } from './modelParts.ts';
+import type { DecoderLayerWeights } from './weights.ts';
 
 /**
  * Runs all layers on `hidden` [tokens, hiddenSize] f32, in place. Keys and values go into the cache from `cache.start` on.
@@ -19,19 +19,39 @@ import { addLinear, gatedLinear, linear } from './linear.ts';
  */
 export function decoderLayers(
   pass: Pass,
-  kernels: ModelKernels,
-  weights: DecoderWeights,
-  config: LlmConfig,
+  { kernels, attention, weights, config }: ModelParts,
   hidden: Tensor,
   cache: AttendedCache,
 ): void {
-  const angles = beginAttention(pass, kernels, hidden.shape[0], config.numAttentionHeads, cache);
-  for (const [index, layer] of weights.layers.entries()) {
-    pass.scope(() => decoderLayer(pass, kernels, layer, config, hidden, cache, index, angles));
+  const attend = attention.decoder(pass, cache, hidden.shape[0]);
+  for (const [index, layer] of weights.decoder.layers.entries()) {
+    pass.scope(() => decoderLayer(pass, kernels, layer, config.llm.rmsNormEps, hidden, attend, index));
     pass.tap(`llm.layer${index}`, hidden);
   }
   pass.tap('cache.k0', cache.layers[0].k);
   pass.tap('cache.v0', cache.layers[0].v);
+}
+
+/** One layer, in place on the residual stream. Follows: modeling_qwen2_5.py, Qwen2DecoderLayer */
+function decoderLayer(
+  pass: Pass,
+  kernels: PlainKernels,
+  layer: DecoderLayerWeights,
+  eps: number,
+  hidden: Tensor, // [tokens, hiddenSize]
+  attend: Attend,
+  index: number,
+): undefined {
+  const normed = kernels.rmsNorm(pass, { x: hidden, weight: layer.inputNorm }, { eps }); // [tokens, hiddenSize]
+  const qkv = linear(pass, normed, layer.qkv); // [tokens, qkvDim]
+  const attended = attend(qkv, index); // [tokens, heads · headDim]
+  pass.tap(`llm.layer${index}.attn.heads`, attended);
+  addLinear(pass, hidden, attended, layer.oProj);
+
+  const normed2 = kernels.rmsNorm(pass, { x: hidden, weight: layer.postAttentionNorm }, { eps }); // [tokens, hiddenSize]
+  const activated = gatedLinear(pass, normed2, layer.gateUp); // [tokens, intermediateSize]
+  pass.tap(`llm.layer${index}.mlp.activated`, activated);
+  addLinear(pass, hidden, activated, layer.down);
 }
 
 /**
@@ -44,69 +64,16 @@ export function decoderLayers(
  */
 export function tokenLogits(
   pass: Pass,
-  kernels: ModelKernels,
-  { norm: weight, lmHead }: DecoderWeights,
-  { rmsNormEps: eps }: LlmConfig,
+  { kernels, weights, config }: ModelParts,
   hidden: Tensor,
   rows: Tensor | null,
 ): Tensor {
-  if (pass.isTapped) pass.tap('llm.norm', kernels.rmsNorm(pass, { x: hidden, weight }, { eps }));
+  const { norm: weight, lmHead } = weights.decoder;
+  const { rmsNormEps: eps } = config.llm;
+  if (pass.isTapped) pass.tap('llm.norm', kernels.rmsNorm(pass, { x: hidden, weight }, { eps })); // of all tokens
   const asked = rows ? kernels.gatherRows(pass, { x: hidden, index: rows }) : hidden; // [n, hiddenSize]
   const normed = kernels.rmsNorm(pass, { x: asked, weight }, { eps }); // [n, hiddenSize]
-  const logits = linear(pass, kernels, normed, lmHead); // [n, vocabSize]
+  const logits = linear(pass, normed, lmHead); // [n, vocabSize]
   pass.tap('logits.steps', logits);
   return logits;
-}
-
-/** One layer, in place on the residual stream. Follows: modeling_qwen2_5.py, Qwen2DecoderLayer */
-function decoderLayer(
-  pass: Pass,
-  kernels: ModelKernels,
-  layer: DecoderLayerWeights,
-  { rmsNormEps: eps }: LlmConfig,
-  hidden: Tensor, // [tokens, hiddenSize]
-  cache: AttendedCache,
-  index: number,
-  angles: Tensor | null, // of beginAttention
-): undefined {
-  const normed = kernels.rmsNorm(pass, { x: hidden, weight: layer.inputNorm }, { eps }); // [tokens, hiddenSize]
-  const qkv = linear(pass, kernels, normed, layer.qkv); // [tokens, qkvDim]
-  const attended = attendToCache(pass, kernels, qkv, cache, index, angles); // [tokens, heads · headDim]
-  pass.tap(`llm.layer${index}.attn.heads`, attended);
-  addLinear(pass, kernels, hidden, attended, layer.oProj);
-
-  const normed2 = kernels.rmsNorm(pass, { x: hidden, weight: layer.postAttentionNorm }, { eps }); // [tokens, hiddenSize]
-  const activated = gatedLinear(pass, kernels, normed2, layer.gateUp); // [tokens, intermediateSize]
-  pass.tap(`llm.layer${index}.mlp.activated`, activated);
-  addLinear(pass, kernels, hidden, activated, layer.down);
-}
-
-/** Rows of image features, and which tokens they stand for. */
-export interface PlacedFeatures {
-  readonly imageEmbeds: Tensor; // [merged, hiddenSize] f32
-  readonly imageTokens: Tensor; // [merged] u32
-}
-
-/**
- * Looks up the tokens' embeddings and puts the image features in the places of the image patch tokens.
- *
- * @param ids [tokens] u32
- * @returns [tokens, hiddenSize] f32
- * Follows: modeling_qwen2_5.py, prompt_wrap_vision
- */
-export function embedTokens(
-  pass: Pass,
-  kernels: ModelKernels,
-  weights: DecoderWeights,
-  ids: Tensor,
-  placed: readonly PlacedFeatures[],
-): Tensor {
-  const table = weights.embedTokens;
-  const embed = table.layout === 'panels' ? kernels.embedPanels : kernels.embed;
-  const hidden = embed(pass, { ids, table }); // [tokens, hiddenSize]
-  for (const { imageEmbeds, imageTokens } of placed) {
-    kernels.scatterRows(pass, { hidden, features: imageEmbeds, index: imageTokens });
-  }
-  pass.tap('llm.inputs_embeds', hidden);
-  return hidden;
 }

@@ -2,7 +2,7 @@
 import { Pass, type PassListener, type TapListener } from '../../gpu/pass.ts';
 import { freeTensors, type Tensor, upload } from '../../gpu/tensor.ts';
 import type { PreprocessedImage } from '../../processor/patches.ts';
-import { embedTokens } from './decoder.ts';
+import { embedTokens } from './embed.ts';
 import { freeImages, imageFeatures, uploadImages } from './imageFeatures.ts';
 import type { ModelParts } from './modelParts.ts';
 
@@ -35,7 +35,7 @@ export async function embedPrompt(
   images: readonly PreprocessedImage[],
   { tap, onPass, featureOrder, features = [], signal }: EmbedOptions = {},
 ): Promise<EmbeddedPrompt> {
-  const { gpu, kernels, weights, config } = model;
+  const { gpu, config } = model;
   const pass = new Pass(gpu, 'embed', tap);
   const inputs: Tensor[] = [];
   const put = (values: readonly number[] | Uint32Array, name: string) => {
@@ -58,7 +58,7 @@ export async function embedPrompt(
       const rows = pictures ? places.length : imageEmbeds.shape[0];
       return { imageEmbeds, imageTokens: put(places.splice(0, rows), 'image tokens') };
     });
-    const embeds = embedTokens(pass, kernels, weights.decoder, ids, placed); // [tokens, hiddenSize]
+    const embeds = embedTokens(pass, model, ids, placed); // [tokens, hiddenSize]
     await pass.run(signal);
     await onPass?.(pass);
     return { embeds, free };

@@ -32,13 +32,14 @@ export function uploadImages({ gpu, config }: ModelParts, images: readonly Prepr
  */
 export function imageFeatures(
   pass: Pass,
-  { kernels, weights, config }: ModelParts,
+  model: ModelParts,
   { pixelValues, layout }: ImageInputs,
   order: Tensor | null,
 ): Tensor {
+  const { kernels, weights } = model;
   pass.tap('pixel_values', pixelValues);
   return pass.scope(() => {
-    const features = visionTower(pass, kernels, weights.vision, config.vision, pixelValues, layout); // [merged, outHiddenSize]
+    const features = visionTower(pass, model, pixelValues, layout); // [merged, outHiddenSize]
     const embeds = projectFeatures(pass, kernels, weights.projector, features); // [merged, hiddenSize]
     return order ? kernels.gatherRows(pass, { x: embeds, index: order }) : embeds;
   });

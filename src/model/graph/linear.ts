@@ -1,95 +1,65 @@
-/** Linear layers: the one place that knows which kernel runs one, and what else that kernel can do on the way. */
+/** Linear layers: `x · weightᵀ + bias`, and what becomes of the sums. */
 import type { Pass } from '../../gpu/pass.ts';
 import type { Tensor } from '../../gpu/tensor.ts';
-import { INT8_BLOCK } from '../../kernels/fast/linear/gemvInt8.ts';
-import type { ModelKernels } from '../load/kernelChoice.ts';
-import type { Linear } from '../load/weightLoader.ts';
+import type { PlainKernels } from '../../kernels/plain/plainKernels.ts';
 
-/** `x · weightᵀ + bias`. `x` [rows, inDim] → [rows, outDim]. */
-export function linear(pass: Pass, kernels: ModelKernels, x: Tensor, layer: Linear): Tensor {
-  const { weight, bias } = layer;
-  const rows = x.shape[0];
-  const int8 = int8Call(pass, kernels, x, layer);
-  if (int8) {
-    if (rows === 1) return kernels.gemvInt8(pass, int8.tensors, int8.params);
-    return kernels.matmulInt8(pass, int8.tensors, { rows, ...int8.params });
-  }
-  if (weight.layout === 'rows') {
-    const kernel = rows === 1 ? kernels.gemv : kernels.matmul;
-    return kernel(pass, { x, weight, bias });
-  }
-  if (rows === 1) return kernels.gemvPanels(pass, { x, weight, bias });
-  if (layer.inHalf) return kernels.matmulPanelsHalf(pass, halfTensors(pass, kernels, x, layer), { rows });
-  const xT = kernels.transposeRows(pass, { x }); // [inDim, paddedRows]
-  return kernels.matmulPanels(pass, { xT, weight, bias }, { rows });
+/** What a linear layer is made of; the bias is zeros where the layer has none. */
+export interface LinearWeights {
+  readonly weight: Tensor; // [outDim, inDim]
+  readonly bias: Tensor; // [outDim]
 }
 
-/** gelu(linear(x)): `x` [rows, inDim] → [rows, outDim]. */
-export function geluLinear(pass: Pass, kernels: ModelKernels, x: Tensor, layer: Linear): Tensor {
-  const { weight, bias } = layer;
-  const rows = x.shape[0];
-  if (!kernels.fusesGelu || rows === 1) return kernels.gelu(pass, { x: linear(pass, kernels, x, layer) });
-  if (layer.inHalf) return kernels.matmulPanelsHalfGelu(pass, halfTensors(pass, kernels, x, layer), { rows });
-  const xT = kernels.transposeRows(pass, { x }); // [inDim, paddedRows]
-  return kernels.matmulPanelsGelu(pass, { xT, weight, bias }, { rows });
+/** A linear layer on the GPU. It knows its weights and its kernels: loading gave it a form, of which `plainLinear` is one. */
+export interface Linear {
+  /** What runs on so many rows. */
+  forRows(rows: number): Endings;
+}
+
+/** What can become of the sums of a linear layer. `x` is [rows, inDim] f32. */
+export interface Endings {
+  /** → [rows, outDim] */
+  store(pass: Pass, x: Tensor): Tensor;
+  /** hidden [rows, outDim] += the sums, in place */
+  add(pass: Pass, x: Tensor, hidden: Tensor): void;
+  /** silu(gate) · up, where columns are gate and up in turn → [rows, outDim / 2] */
+  gate(pass: Pass, x: Tensor): Tensor;
+  /** gelu(the sums) → [rows, outDim] */
+  gelu(pass: Pass, x: Tensor): Tensor;
+}
+
+/** `x` [rows, inDim] → [rows, outDim]. */
+export function linear(pass: Pass, x: Tensor, layer: Linear): Tensor {
+  return layer.forRows(x.shape[0]).store(pass, x);
 }
 
 /** The residual connection: `hidden` [rows, outDim] += linear(x), in place. */
-export function addLinear(pass: Pass, kernels: ModelKernels, hidden: Tensor, x: Tensor, layer: Linear): void {
-  const { weight, bias } = layer;
-  const rows = x.shape[0];
-  if (!kernels.fusesAdd) {
-    kernels.add(pass, { hidden, delta: linear(pass, kernels, x, layer) });
-    return;
-  }
-  const int8 = int8Call(pass, kernels, x, layer);
-  if (int8) {
-    const tensors = { ...int8.tensors, out: hidden };
-    if (rows === 1) kernels.gemvInt8Add(pass, tensors, int8.params);
-    else kernels.matmulInt8Add(pass, tensors, { rows, ...int8.params });
-  } else if (rows === 1) {
-    kernels.gemvPanelsAdd(pass, { x, weight, bias, out: hidden });
-  } else if (layer.inHalf) {
-    const tensors = { ...halfTensors(pass, kernels, x, layer), out: hidden };
-    kernels.matmulPanelsHalfAdd(pass, tensors, { rows });
-  } else {
-    const xT = kernels.transposeRows(pass, { x }); // [inDim, paddedRows]
-    kernels.matmulPanelsAdd(pass, { xT, weight, bias, out: hidden }, { rows });
-  }
+export function addLinear(pass: Pass, hidden: Tensor, x: Tensor, layer: Linear): void {
+  layer.forRows(x.shape[0]).add(pass, x, hidden);
 }
 
 /** The first half of a gated MLP: silu(gate) · up. `x` [rows, inDim] → [rows, intermediateSize]. */
-export function gatedLinear(pass: Pass, kernels: ModelKernels, x: Tensor, gateUp: Linear): Tensor {
-  const { weight, bias } = gateUp;
-  const rows = x.shape[0];
-  if (!kernels.fusesGate) return kernels.siluGate(pass, { gateUp: linear(pass, kernels, x, gateUp) });
-  const int8 = int8Call(pass, kernels, x, gateUp);
-  if (int8) {
-    if (rows === 1) return kernels.gemvInt8Gate(pass, int8.tensors, int8.params);
-    return kernels.matmulInt8Gate(pass, int8.tensors, { rows, ...int8.params });
-  }
-  if (rows === 1) return kernels.gemvPanelsGate(pass, { x, weight, bias });
-  if (gateUp.inHalf)
-    return kernels.matmulPanelsHalfGate(pass, halfTensors(pass, kernels, x, gateUp), { rows });
-  const xT = kernels.transposeRows(pass, { x }); // [inDim, paddedRows]
-  return kernels.matmulPanelsGate(pass, { xT, weight, bias }, { rows });
+export function gatedLinear(pass: Pass, x: Tensor, gateUp: Linear): Tensor {
+  return gateUp.forRows(x.shape[0]).gate(pass, x);
 }
 
-/** What the kernels on 8-bit integers take, `x` quantized; null where the layer's weight is as stored. */
-function int8Call(pass: Pass, kernels: ModelKernels, x: Tensor, { weight: quants, bias, scales }: Linear) {
-  if (scales === undefined) return null;
-  const [rows, inDim] = x.shape;
-  const paddedRows = 8 * Math.ceil(rows / 8);
-  const xQuants = pass.allocate('u32', [inDim / 4, paddedRows], 'x in 8 bits'); // four to a word
-  const xScales = pass.allocate('f32', [inDim / INT8_BLOCK, paddedRows], 'x scales');
-  kernels.quantizeRows(pass, { x, xQuants, xScales });
-  const params = { weightFirstRow: 0, weightRows: bias.shape[0] };
-  return { tensors: { xQuants, xScales, quants, scales, bias }, params };
+/** gelu(linear(x)): `x` [rows, inDim] → [rows, outDim]. */
+export function geluLinear(pass: Pass, x: Tensor, layer: Linear): Tensor {
+  return layer.forRows(x.shape[0]).gelu(pass, x);
 }
 
-/** What the kernels in f16 take. */
-function halfTensors(pass: Pass, kernels: ModelKernels, x: Tensor, { weight, bias }: Linear) {
-  const xT = kernels.transposeRows(pass, { x }); // [inDim, paddedRows]
-  const xScales = kernels.rowScales(pass, { x }); // [paddedRows]
-  return { xT, xScales, weight, bias };
+/** The plain form: `gemv` for a single row, `matmul` for more, and every other ending a kernel of its own. */
+export function plainLinear(kernels: PlainKernels, { weight, bias }: LinearWeights): Linear {
+  const oneRow = plainEndings(kernels, (pass, x) => kernels.gemv(pass, { x, weight, bias })); // [1, outDim]
+  const manyRows = plainEndings(kernels, (pass, x) => kernels.matmul(pass, { x, weight, bias })); // [rows, outDim]
+  return { forRows: (rows) => (rows === 1 ? oneRow : manyRows) };
+}
+
+/** All endings composed: first `store`, then the plain kernel that takes its result. */
+export function plainEndings(kernels: PlainKernels, store: Endings['store']): Endings {
+  return {
+    store,
+    add: (pass, x, hidden) => void kernels.add(pass, { hidden, delta: store(pass, x) }),
+    gate: (pass, x) => kernels.siluGate(pass, { gateUp: store(pass, x) }),
+    gelu: (pass, x) => kernels.gelu(pass, { x: store(pass, x) }),
+  };
 }

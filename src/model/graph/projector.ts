@@ -1,8 +1,7 @@
 import type { Pass } from '../../gpu/pass.ts';
 import type { Tensor } from '../../gpu/tensor.ts';
-import type { ModelKernels } from '../load/kernelChoice.ts';
-import type { Linear } from '../load/weightLoader.ts';
-import { geluLinear, linear } from './linear.ts';
+import type { PlainKernels } from '../../kernels/plain/plainKernels.ts';
+import { geluLinear, type Linear, linear } from './linear.ts';
 
 const L2_EPS = 1e-12; // torch.nn.functional.normalize's default
 
@@ -14,13 +13,13 @@ const L2_EPS = 1e-12; // torch.nn.functional.normalize's default
  */
 export function projectFeatures(
   pass: Pass,
-  kernels: ModelKernels,
+  kernels: PlainKernels,
   layers: readonly Linear[],
   features: Tensor,
 ): Tensor {
   let inner = features; // [merged, outHiddenSize], then [merged, hiddenSize]
-  for (const layer of layers.slice(0, -1)) inner = geluLinear(pass, kernels, inner, layer);
-  const projected = linear(pass, kernels, inner, layers[layers.length - 1]); // [merged, hiddenSize]
+  for (const layer of layers.slice(0, -1)) inner = geluLinear(pass, inner, layer);
+  const projected = linear(pass, inner, layers[layers.length - 1]); // [merged, hiddenSize]
   pass.tap('linear_proj', projected);
   const embeds = kernels.l2Normalize(pass, { x: projected }, { eps: L2_EPS }); // [merged, hiddenSize]
   pass.tap('image_embeds', embeds);

@@ -6,12 +6,13 @@
 import type { Gpu } from '../../gpu/device.ts';
 import type { Pass } from '../../gpu/pass.ts';
 import { freeTensors, reshape, type Tensor, upload } from '../../gpu/tensor.ts';
+import type { PlainKernels } from '../../kernels/plain/plainKernels.ts';
 import type { VisionConfig } from '../checkpoint/config.ts';
-import type { ModelKernels } from '../load/kernelChoice.ts';
-import type { VisionBlockWeights, VisionWeights } from '../load/weights.ts';
-import { visionAttention } from './attention.ts';
+import type { Attention } from './attention.ts';
 import { addLinear, gatedLinear, geluLinear, linear } from './linear.ts';
+import type { ModelParts } from './modelParts.ts';
 import { visionRotaryAngles } from './rotaryTables.ts';
+import type { VisionBlockWeights, VisionWeights } from './weights.ts';
 import { type GridThw, inversePermutation, windowLayout } from './windows.ts';
 
 const NORM_EPS = 1e-6; // fixed in the published code, not read from the config
@@ -64,9 +65,7 @@ export async function freeVisionLayout(gpu: Gpu, { angles: _, ...tensors }: Visi
  */
 export function visionTower(
   pass: Pass,
-  kernels: ModelKernels,
-  weights: VisionWeights,
-  config: VisionConfig,
+  { kernels, attention, weights: { vision: weights }, config: { vision: config } }: ModelParts,
   pixelValues: Tensor,
   layout: VisionLayout,
 ): Tensor {
@@ -75,7 +74,7 @@ export function visionTower(
   const merged = patches / unit;
   const unitDim = unit * config.hiddenSize;
 
-  const embedded = linear(pass, kernels, pixelValues, weights.patchEmbed); // [patches, hiddenSize]
+  const embedded = linear(pass, pixelValues, weights.patchEmbed); // [patches, hiddenSize]
   pass.tap('vision.patch_embed', embedded);
   pass.tapArray('vision.rotary_windowed', () => layout.angles, layout.cosAngles.shape);
 
@@ -86,7 +85,7 @@ export function visionTower(
   for (const [index, block] of weights.blocks.entries()) {
     const full = config.fullAttentionBlockIndexes.includes(index);
     const segments = full ? layout.frameSegments : layout.windowSegments;
-    pass.scope(() => visionBlock(pass, kernels, block, config, hidden, segments, layout, index));
+    pass.scope(() => visionBlock(pass, kernels, attention, block, config, hidden, segments, layout, index));
     pass.tap(`vision.block${index}`, hidden);
   }
 
@@ -100,7 +99,8 @@ export function visionTower(
 /** One block, in place on `hidden`. Follows: qwen2_5_vit.py, Qwen2_5_VLVisionBlock */
 function visionBlock(
   pass: Pass,
-  kernels: ModelKernels,
+  kernels: PlainKernels,
+  attention: Attention,
   block: VisionBlockWeights,
   { numHeads }: VisionConfig,
   hidden: Tensor, // [patches, hiddenSize]
@@ -109,23 +109,23 @@ function visionBlock(
   index: number,
 ): undefined {
   const normed = kernels.rmsNorm(pass, { x: hidden, weight: block.norm1 }, { eps: NORM_EPS }); // [patches, hiddenSize]
-  const qkv = linear(pass, kernels, normed, block.qkv); // [patches, 3 · hiddenSize]
+  const qkv = linear(pass, normed, block.qkv); // [patches, 3 · hiddenSize]
   kernels.visionRope(pass, { qkv, cosAngles, sinAngles }, { numHeads });
   pass.tap(`vision.block${index}.attn.qkv`, qkv);
-  const attended = visionAttention(pass, kernels, qkv, segments, numHeads); // [patches, hiddenSize]
+  const attended = attention.vision(pass, qkv, segments, numHeads); // [patches, hiddenSize]
   pass.tap(`vision.block${index}.attn.heads`, attended);
-  addLinear(pass, kernels, hidden, attended, block.proj);
+  addLinear(pass, hidden, attended, block.proj);
 
   const normed2 = kernels.rmsNorm(pass, { x: hidden, weight: block.norm2 }, { eps: NORM_EPS }); // [patches, hiddenSize]
-  const activated = gatedLinear(pass, kernels, normed2, block.gateUp); // [patches, intermediateSize]
+  const activated = gatedLinear(pass, normed2, block.gateUp); // [patches, intermediateSize]
   pass.tap(`vision.block${index}.mlp.activated`, activated);
-  addLinear(pass, kernels, hidden, activated, block.down);
+  addLinear(pass, hidden, activated, block.down);
 }
 
 /** Joins the four patches of each unit. Follows: qwen2_5_vit.py, Qwen2_5_VLPatchMerger */
 function patchMerger(
   pass: Pass,
-  kernels: ModelKernels,
+  kernels: PlainKernels,
   weights: VisionWeights,
   hidden: Tensor, // [patches, hiddenSize]
   merged: number,
@@ -133,8 +133,8 @@ function patchMerger(
   const unitDim = (hidden.shape[0] / merged) * hidden.shape[1];
   const normed = kernels.rmsNorm(pass, { x: hidden, weight: weights.mergerNorm }, { eps: NORM_EPS }); // [patches, hiddenSize]
   const units = reshape(normed, [merged, unitDim]); // [merged, 4 · hiddenSize]
-  const inner = geluLinear(pass, kernels, units, weights.mergerIn); // [merged, 4 · hiddenSize]
-  return linear(pass, kernels, inner, weights.mergerOut); // [merged, outHiddenSize]
+  const inner = geluLinear(pass, units, weights.mergerIn); // [merged, 4 · hiddenSize]
+  return linear(pass, inner, weights.mergerOut); // [merged, outHiddenSize]
 }
 
 /** Rows of `rowLength` numbers, taken in the order of `index`. */

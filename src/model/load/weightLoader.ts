@@ -17,16 +17,7 @@ import {
   zeros,
 } from '../../gpu/tensor.ts';
 import { type Checkpoint, PIECE_BYTES } from '../checkpoint/checkpoint.ts';
-
-/** `x · weightᵀ + bias`; the bias is zeros where the layer has none. */
-export interface Linear {
-  readonly weight: Tensor; // [outDim, inDim]; in 8-bit integers [ceil(outDim / 8), inDim / 4, 8] u32, see quantizePanels
-  readonly bias: Tensor; // [outDim]
-  /** Of a weight in 8-bit integers: [ceil(outDim / 8), inDim / 32, 8] f32. */
-  readonly scales?: Tensor;
-  /** On many rows it multiplies in f16. */
-  readonly inHalf?: boolean;
-}
+import type { LinearWeights } from '../graph/linear.ts';
 
 export interface LoadProgress {
   readonly loadedBytes: number;
@@ -48,9 +39,10 @@ export class WeightLoader {
   readonly #onProgress: (progress: LoadProgress) => void;
   readonly #totalBytes: number;
   readonly #zeroBiases = new Map<number, Tensor>();
-  readonly #staging = new Uint8Array(PIECE_BYTES);
-  readonly #packed = new Uint8Array(PIECE_BYTES);
-  readonly #half = new Uint8Array(PIECE_BYTES / 2);
+  /** Room for what travels at a time: as stored, in panels, and every other row of it. */
+  #staging = new Uint8Array(PIECE_BYTES);
+  #packed = new Uint8Array(PIECE_BYTES);
+  #half = new Uint8Array(PIECE_BYTES / 2);
   #loadedBytes = 0;
   #unflushedBytes = 0;
 
@@ -79,36 +71,27 @@ export class WeightLoader {
     return this.tensor(name, shape, this.linearLayout);
   }
 
-  async linear(module: string): Promise<Linear> {
+  async linear(module: string): Promise<LinearWeights> {
     const weight = await this.matrix(`${module}.weight`);
     const hasBias = this.#checkpoint.has(`${module}.bias`);
     return { weight, bias: hasBias ? await this.tensor(`${module}.bias`) : this.zeroBias(weight.shape[0]) };
   }
 
-  /** Tensors joined below each other. */
-  below(names: readonly string[], layout: Layout = 'rows'): Promise<Tensor> {
-    const entries = this.#sameDtype(names);
-    const rows = entries.reduce((sum, { shape }) => sum + shape[0], 0);
-    const shape = [rows, ...entries[0].shape.slice(1)];
-    return this.#upload(names.join(' + '), entries[0].dtype, shape, layout, async (byteOffset, target) => {
-      let begin = 0; // of this entry within the joined tensor
-      for (const { name, sizeBytes } of entries) {
-        const from = Math.max(byteOffset, begin);
-        const to = Math.min(byteOffset + target.byteLength, begin + sizeBytes);
-        if (from < to) {
-          await this.#checkpoint.readInto(
-            name,
-            from - begin,
-            target.subarray(from - byteOffset, to - byteOffset),
-          );
-        }
-        begin += sizeBytes;
-      }
-    });
+  /** Several linear layers as one, their rows below each other. */
+  async joined(modules: readonly string[]): Promise<LinearWeights> {
+    const weights = modules.map((module) => `${module}.weight`);
+    const weight = await this.#below(weights, this.linearLayout);
+    return {
+      weight,
+      bias: await this.#below(
+        modules.map((module) => `${module}.bias`),
+        'rows',
+      ),
+    };
   }
 
   /** gate_proj and up_proj of an MLP, their rows in turn, so that a gate and its up come out side by side. */
-  async gateUp(mlp: string, hasBias: boolean): Promise<Linear> {
+  async gateUp(mlp: string, hasBias: boolean): Promise<LinearWeights> {
     const weight = await this.#inTurn(`${mlp}.gate_proj.weight`, `${mlp}.up_proj.weight`, this.linearLayout);
     if (!hasBias) return { weight, bias: this.zeroBias(weight.shape[0]) };
     return { weight, bias: await this.#inTurn(`${mlp}.gate_proj.bias`, `${mlp}.up_proj.bias`) };
@@ -127,6 +110,27 @@ export class WeightLoader {
     this.#zeroBiases.set(outDim, bias);
     this.tensors.push(bias);
     return bias;
+  }
+
+  #below(names: readonly string[], layout: Layout): Promise<Tensor> {
+    const entries = this.#sameDtype(names);
+    const rows = entries.reduce((sum, { shape }) => sum + shape[0], 0);
+    const shape = [rows, ...entries[0].shape.slice(1)];
+    return this.#upload(names.join(' + '), entries[0].dtype, shape, layout, async (byteOffset, target) => {
+      let begin = 0; // of this entry within the joined tensor
+      for (const { name, sizeBytes } of entries) {
+        const from = Math.max(byteOffset, begin);
+        const to = Math.min(byteOffset + target.byteLength, begin + sizeBytes);
+        if (from < to) {
+          await this.#checkpoint.readInto(
+            name,
+            from - begin,
+            target.subarray(from - byteOffset, to - byteOffset),
+          );
+        }
+        begin += sizeBytes;
+      }
+    });
   }
 
   #inTurn(even: string, odd: string, layout: Layout = 'rows'): Promise<Tensor> {
@@ -156,7 +160,8 @@ export class WeightLoader {
     this.tensors.push(tensor);
     const bytesPerRow = rowBytes(tensor);
     const stepBytes = PANEL_ROWS * bytesPerRow; // whole panels, and whole pairs of rows
-    const chunkBytes = Math.floor(PIECE_BYTES / stepBytes) * stepBytes || PIECE_BYTES;
+    const chunkBytes = Math.max(1, Math.floor(PIECE_BYTES / stepBytes)) * stepBytes;
+    if (chunkBytes > this.#staging.byteLength) this.#makeRoom(chunkBytes);
     for (const piece of tensor.pieces) {
       const pieceBytes = piece.rows * bytesPerRow;
       for (let offset = 0; offset < pieceBytes; offset += chunkBytes) {
@@ -170,6 +175,13 @@ export class WeightLoader {
     this.#loadedBytes += sizeBytes(tensor);
     this.#onProgress({ loadedBytes: this.#loadedBytes, totalBytes: this.#totalBytes, tensor: name });
     return tensor;
+  }
+
+  /** For eight rows that are longer than what travels at a time. */
+  #makeRoom(bytes: number): void {
+    this.#staging = new Uint8Array(bytes);
+    this.#packed = new Uint8Array(bytes);
+    this.#half = new Uint8Array(bytes / 2);
   }
 
   /** Whole rows, interleaved eight by eight; the last panel is filled up. */

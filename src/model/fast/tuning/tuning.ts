@@ -7,9 +7,16 @@ import { hostInputs, uploadInputs } from '../../../gpu/measure/caseInputs.ts';
 import { checkKernel } from '../../../gpu/measure/checkKernel.ts';
 import { type RecordCall, type TimedCalls, timeCalls } from '../../../gpu/measure/timeCalls.ts';
 import { freeTensors } from '../../../gpu/tensor.ts';
-import { chooseKernels, kernelForRows } from '../../load/kernelChoice.ts';
+import { kernels as standardKernels } from '../../../kernels/index.ts';
+import {
+  adapterVariant,
+  TUNED_KERNELS,
+  type TunedKernel,
+  type Tuning,
+  type Variant,
+  variantForms,
+} from '../variants.ts';
 import type { TunedCall } from './tunedCalls.ts';
-import { TUNED_KERNELS, type TunedKernel, type Tuning, type Variant, variantForms } from './tunedKernels.ts';
 
 export interface TuneOptions {
   /** Default: `tuningCandidates`. The default of the adapter always takes part. */
@@ -137,8 +144,8 @@ function largestOfClass(calls: readonly TunedCall[]): TunedCall[] {
 
 /** What the adapter runs without a tuning. @param rows of the call */
 export function defaultVariant(gpu: Gpu, tuned: TunedKernel, rows = 1): Variant {
-  const { name, constants } = kernelForRows(chooseKernels(gpu, {}).kernels[tuned], rows).declaration;
-  const values: Constants = { ...constants };
+  const { kernel: name, constants } = adapterVariant(gpu, tuned, rows);
+  const values: Constants = { ...standardKernels[name].declaration.constants, ...constants };
   return tuningCandidates(gpu, tuned).find(
     ({ kernel, constants: own }) =>
       kernel === name && Object.keys(own).every((key) => own[key] === values[key]),

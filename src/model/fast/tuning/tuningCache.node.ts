@@ -7,7 +7,7 @@ import { kernelText } from '../../../gpu/compile.ts';
 import type { Gpu } from '../../../gpu/device.ts';
 import { isJsonObject } from '../../../json.ts';
 import { userCacheFolder } from '../../../userCacheFolder.node.ts';
-import { TUNED_KERNELS, type TunedKernel, type Tuning, variantForms } from './tunedKernels.ts';
+import { TUNED_KERNELS, type TunedKernel, type Tuning, variantForms } from '../variants.ts';
 import { tuningCandidates } from './tuning.ts';
 
 /** @returns what `m2 tune` kept for this adapter, its driver and these kernels; null where there is none, or a damaged file */
