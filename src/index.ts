@@ -13,7 +13,7 @@ export type {
   GenerateProgress,
   GenerationResult,
   GenerationTimings,
-} from './model/generation/generate.ts';
+} from './model/generation/generateOptions.ts';
 export type { GenerationPreset, SamplingOptions } from './model/generation/samplingOptions.ts';
 export type { ControlOptions, LogitsContext, LogitsProcessor } from './model/generation/controlOptions.ts';
 export type { TokenLogprob, TokenLogprobs } from './model/generation/tokenLogprobs.ts';
@@ -34,7 +34,7 @@ export { Pass, type PassListener, type TapListener } from './gpu/pass.ts';
 export { freeTensors, readTensor, type Tensor, upload, zeros } from './gpu/tensor.ts';
 
 // Kernels: the standard set, and what your own are made of
-export { type KernelSet, kernels } from './kernels/index.ts';
+export { type KernelSet, kernels } from './kernels/kernelSet.ts';
 export type { KernelOptions, KernelSetName, Precision } from './model/load/forms.ts';
 export { defineKernel, type Kernel } from './gpu/kernel.ts';
 export { type KernelCase, panels, read, readWrite, weights, write } from './gpu/declaration.ts';

@@ -1,7 +1,7 @@
 /** An abort ends the work within one group of dispatches, wherever it arrives, and what was there before is still good. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openGpu } from '../src/gpu/device.ts';
-import type { GenerateOptions } from '../src/model/generation/generate.ts';
+import type { GenerateOptions } from '../src/model/generation/generateOptions.ts';
 import { M2Reasoning } from '../src/model/m2Reasoning.ts';
 import type { Message } from '../src/processor/text/messages.ts';
 import { livingBuffers } from './livingBuffers.ts';

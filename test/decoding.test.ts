@@ -3,11 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openGpu } from '../src/gpu/device.ts';
 import { readTensor } from '../src/gpu/tensor.ts';
 import type { LogitsProcessor } from '../src/model/generation/controlOptions.ts';
-import {
-  type GenerateOptions,
-  type GenerationResult,
-  positionTokens,
-} from '../src/model/generation/generate.ts';
+import type { GenerateOptions, GenerationResult } from '../src/model/generation/generateOptions.ts';
+import { positionTokens } from '../src/model/generation/preparePrompt.ts';
 import { positionsFor } from '../src/model/graph/positions.ts';
 import { M2Reasoning } from '../src/model/m2Reasoning.ts';
 import type { Message } from '../src/processor/text/messages.ts';

@@ -13,7 +13,7 @@ import {
 } from '../src/index.ts';
 import { choosingKernels } from '../src/kernels/choose/choosingKernels.ts';
 import { fastKernels } from '../src/kernels/fast/fastKernels.ts';
-import { positionTokens } from '../src/model/generation/generate.ts';
+import { positionTokens } from '../src/model/generation/preparePrompt.ts';
 import { positionsFor } from '../src/model/graph/positions.ts';
 import { type LoadOptions, M2Reasoning } from '../src/model/m2Reasoning.ts';
 import { examples, messagesOf, tiny } from './tinyExamples.ts';

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openGpu } from '../src/gpu/device.ts';
 import { readTensor } from '../src/gpu/tensor.ts';
-import { positionTokens } from '../src/model/generation/generate.ts';
+import { positionTokens } from '../src/model/generation/preparePrompt.ts';
 import { positionsFor } from '../src/model/graph/positions.ts';
 import { M2Reasoning } from '../src/model/m2Reasoning.ts';
 import { type ImageSource, loadImage } from '../src/processor/image/imageSource.ts';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openGpu } from '../src/gpu/device.ts';
-import { positionTokens } from '../src/model/generation/generate.ts';
+import { positionTokens } from '../src/model/generation/preparePrompt.ts';
 import { positionsFor } from '../src/model/graph/positions.ts';
 import { M2Reasoning } from '../src/model/m2Reasoning.ts';
 import type { Message, Part } from '../src/processor/text/messages.ts';

@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openGpu } from '../src/gpu/device.ts';
 import { BeamScorer } from '../src/model/generation/beamScorer.ts';
-import type { GenerateOptions } from '../src/model/generation/generate.ts';
+import type { GenerateOptions } from '../src/model/generation/generateOptions.ts';
 import { M2Reasoning } from '../src/model/m2Reasoning.ts';
 import type { Message, Part } from '../src/processor/text/messages.ts';
 import { goldens, readJson } from './readTensors.ts';

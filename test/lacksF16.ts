@@ -1,6 +1,6 @@
-import { kernelText } from '../src/gpu/compile.ts';
 import type { KernelDeclaration } from '../src/gpu/declaration.ts';
 import type { Gpu } from '../src/gpu/device.ts';
+import { kernelText } from '../src/gpu/readKernel.ts';
 
 /** Whether a kernel is one in f16, and the adapter has no f16: it must then give a KERNEL_FEATURE error. */
 export async function lacksF16(gpu: Gpu, declaration: KernelDeclaration): Promise<boolean> {

@@ -4,7 +4,7 @@ import { type Gpu, openGpu } from '../src/gpu/device.ts';
 import type { Pass } from '../src/gpu/pass.ts';
 import { readTensor } from '../src/gpu/tensor.ts';
 import { KernelLookup } from '../src/model/fast/kernelLookup.ts';
-import { positionTokens } from '../src/model/generation/generate.ts';
+import { positionTokens } from '../src/model/generation/preparePrompt.ts';
 import { positionsFor } from '../src/model/graph/positions.ts';
 import { type LoadOptions, M2Reasoning } from '../src/model/m2Reasoning.ts';
 import { livingBuffers } from './livingBuffers.ts';

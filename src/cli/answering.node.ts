@@ -1,7 +1,7 @@
 /** What the commands that ask a model have in common: they load it, show its answer as it comes, and say how long it took. */
 import type { Gpu } from '../gpu/device.ts';
 import { readTuning } from '../model/fast/tuning/tuningCache.node.ts';
-import type { GenerateProgress, GenerationResult } from '../model/generation/generate.ts';
+import type { GenerateProgress, GenerationResult } from '../model/generation/generateOptions.ts';
 import type { LoadProgress } from '../model/load/weightLoader.ts';
 import { type LoadOptions, M2Reasoning } from '../model/m2Reasoning.ts';
 import type { Progress } from './progress.node.ts';

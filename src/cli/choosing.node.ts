@@ -1,6 +1,6 @@
 /** The flags that say how tokens are chosen: those of every command that asks a model, and those of `m2 generate` alone. */
 import type { ControlOptions } from '../model/generation/controlOptions.ts';
-import type { GenerateOptions } from '../model/generation/generate.ts';
+import type { GenerateOptions } from '../model/generation/generateOptions.ts';
 import type { SamplingOptions } from '../model/generation/samplingOptions.ts';
 import { number, oneOf, positiveInteger, seed } from './options.node.ts';
 

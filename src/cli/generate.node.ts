@@ -2,7 +2,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ImageError } from '../errors.ts';
-import type { GenerateProgress, GenerationResult } from '../model/generation/generate.ts';
+import type { GenerateProgress, GenerationResult } from '../model/generation/generateOptions.ts';
 import type { M2Reasoning } from '../model/m2Reasoning.ts';
 import { type ImageSource, loadImage } from '../processor/image/imageSource.ts';
 import { checkMessages } from '../processor/text/checkMessages.ts';

@@ -1,5 +1,5 @@
 /** `m2 kernel`: looking at kernels, writing new ones, and the loop of an experiment: change, check, time. */
-import { kernels } from '../kernels/index.ts';
+import { kernels } from '../kernels/kernelSet.ts';
 import type { Command } from './command.ts';
 import { expectArguments, readExperiment } from './kernelExperiment.node.ts';
 import { runExperiment } from './kernelRun.node.ts';

@@ -5,7 +5,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { InputError, KernelError } from '../errors.ts';
 import type { Constants, KernelDeclaration } from '../gpu/declaration.ts';
 import type { Kernel } from '../gpu/kernel.ts';
-import { kernels } from '../kernels/index.ts';
+import { kernels } from '../kernels/kernelSet.ts';
 import { UsageError } from './options.node.ts';
 
 /** @throws UsageError when there is no such kernel */

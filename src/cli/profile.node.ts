@@ -4,7 +4,7 @@ import { InputError } from '../errors.ts';
 import { openGpu } from '../gpu/device.ts';
 import { measureAdapter } from '../gpu/measure/measureAdapter.ts';
 import { joinProfiles, type Profile, profilePass } from '../gpu/measure/profilePass.ts';
-import { positionTokens } from '../model/generation/generate.ts';
+import { positionTokens } from '../model/generation/preparePrompt.ts';
 import { positionsFor } from '../model/graph/positions.ts';
 import { M2Reasoning } from '../model/m2Reasoning.ts';
 import { loadImage } from '../processor/image/imageSource.ts';

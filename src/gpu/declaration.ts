@@ -1,5 +1,4 @@
 /** What a kernel says of itself: bindings with symbolic shapes, params, constants, its CPU definition, and the cases that check it. */
-import { KernelError } from '../errors.ts';
 import type { Dim, Symbols } from './shapes.ts';
 import type { HostArray, Layout } from './tensor.ts';
 
@@ -99,36 +98,6 @@ export interface KernelDeclaration<B extends Bindings = Bindings, P extends Para
     sizes: Symbols,
     inputs: Readonly<Record<string, ArrayLike<number>>>,
   ) => Readonly<Record<string, number>>;
-}
-
-/** For kernels whose text has room for a fixed size. @throws KernelError KERNEL_LIMIT */
-export function assertSizeAtMost(
-  kernel: string,
-  field: string,
-  size: number,
-  limit: number,
-  hint = 'raise the constant in its .wgsl file',
-): void {
-  if (size <= limit) return;
-  throw new KernelError('KERNEL_LIMIT', `${kernel}: ${field} is ${size}, the kernel has room for ${limit}`, {
-    kernel,
-    field,
-    expected: limit,
-    actual: size,
-    hint,
-  });
-}
-
-/** For kernels that read several values at a time. @throws KernelError KERNEL_LIMIT */
-export function assertMultipleOf(kernel: string, field: string, size: number, factor: number): void {
-  if (size % factor === 0) return;
-  throw new KernelError('KERNEL_LIMIT', `${kernel}: ${field} is ${size}, not a multiple of ${factor}`, {
-    kernel,
-    field,
-    expected: `a multiple of ${factor}`,
-    actual: size,
-    hint: 'give a kernel whose text reads one value at a time',
-  });
 }
 
 /** The name of the binding that a call returns. */

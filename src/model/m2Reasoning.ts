@@ -2,37 +2,30 @@
  * The model as a whole. Read on from here: processor (messages to patches and ids), vision, projector, decoder, sequence
  * (prefill and decode), generate, chat.
  */
-import { ConfigError, GenerationError, TokenizerError } from '../errors.ts';
+import { GenerationError } from '../errors.ts';
 import { type Gpu, openGpu } from '../gpu/device.ts';
 import type { PassListener, TapListener } from '../gpu/pass.ts';
 import { freeTensors } from '../gpu/tensor.ts';
 import type { CaseReport } from '../parity/report.ts';
-import {
-  DEFAULT_IMAGE_PROCESSOR,
-  parseImageProcessorConfig,
-} from '../processor/image/imageProcessorConfig.ts';
 import type { PreprocessedImage } from '../processor/patches.ts';
-import { type PreparedInputs, type PrepareOptions, Processor } from '../processor/processor.ts';
+import type { PreparedInputs, PrepareOptions, Processor } from '../processor/processor.ts';
 import type { Message } from '../processor/text/messages.ts';
-import { Tokenizer } from '../processor/text/tokenizer.ts';
 import { Chat, type ChatOptions } from './chat/chat.ts';
-import { type ModelFiles, readAll } from './checkpoint/byteSource.ts';
+import type { ModelFiles } from './checkpoint/byteSource.ts';
 import { Checkpoint } from './checkpoint/checkpoint.ts';
-import { assertProcessorFits, type ModelConfig, readModelConfig } from './checkpoint/config.ts';
+import { type ModelConfig, readModelConfig } from './checkpoint/config.ts';
 import type { Tuning } from './fast/variants.ts';
 import { Pace } from './generation/decodeLoop.ts';
-import {
-  type GenerateOptions,
-  type GeneratingModel,
-  type GenerationResult,
-  generate,
-} from './generation/generate.ts';
+import { generate } from './generation/generate.ts';
+import type { GenerateOptions, GenerationResult } from './generation/generateOptions.ts';
 import { GenerationStream } from './generation/generationStream.ts';
+import type { GeneratingModel } from './generation/preparePrompt.ts';
 import { Sequence } from './generation/sequence.ts';
 import type { ModelParts } from './graph/modelParts.ts';
 import type { Positions } from './graph/positions.ts';
 import { chooseForms, type KernelOptions } from './load/forms.ts';
 import { checkKernelOptions, checkOwnKernels } from './load/kernelOptions.ts';
+import { loadProcessor, readOptional } from './load/loadProcessor.ts';
 import { loadWeights } from './load/loadWeights.ts';
 import type { LoadProgress } from './load/weightLoader.ts';
 
@@ -224,45 +217,4 @@ export class M2Reasoning {
 async function folderOf(path: string): Promise<ModelFiles> {
   const { folderFiles } = await import('./checkpoint/checkpointFolder.node.ts');
   return folderFiles(path);
-}
-
-async function loadProcessor(files: ModelFiles, config: ModelConfig): Promise<Processor> {
-  const tokenizerJson = await readOptional(files, 'tokenizer.json');
-  if (tokenizerJson === null) {
-    throw new TokenizerError('TOKENIZER_INVALID', `${files.name} has no tokenizer.json`, {
-      file: 'tokenizer.json',
-      hint: 'download it from the same place as the weights',
-    });
-  }
-  const tokenizerConfig = await readOptional(files, 'tokenizer_config.json');
-  const tokenizer = Tokenizer.fromJson(tokenizerJson, tokenizerConfig, 'tokenizer.json');
-  tokenizer.checkSpecials(config.llm);
-
-  const imageJson = await readOptional(files, 'preprocessor_config.json');
-  const imageConfig = imageJson
-    ? parseImageProcessorConfig(imageJson, 'preprocessor_config.json')
-    : DEFAULT_IMAGE_PROCESSOR;
-  assertProcessorFits(config.vision, imageConfig);
-  return new Processor(tokenizer, imageConfig, config.llm.imagePatchToken);
-}
-
-const MAX_TOKENIZER_BYTES = 64 * 2 ** 20;
-
-async function readOptional(files: ModelFiles, fileName: string): Promise<Uint8Array | null> {
-  const source = await files.open(fileName);
-  if (source === null) return null;
-  try {
-    if (source.sizeBytes > MAX_TOKENIZER_BYTES) {
-      throw new ConfigError(
-        'CONFIG_TOO_LARGE',
-        `${fileName} has ${source.sizeBytes} bytes, the limit is 64 MB`,
-        {
-          file: fileName,
-        },
-      );
-    }
-    return await readAll(source);
-  } finally {
-    await source.close();
-  }
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Tolerance } from '../gpu/declaration.ts';
 import { compareArrays } from '../gpu/measure/compare.ts';
 import { readTensor, type Tensor } from '../gpu/tensor.ts';
-import { positionTokens } from '../model/generation/generate.ts';
+import { positionTokens } from '../model/generation/preparePrompt.ts';
 import { type Positions, positionsFor } from '../model/graph/positions.ts';
 import { windowLayout } from '../model/graph/windows.ts';
 import type { M2Reasoning } from '../model/m2Reasoning.ts';

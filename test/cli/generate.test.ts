@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { generate } from '../../src/cli/generate.node.ts';
 import { UsageError } from '../../src/cli/options.node.ts';
-import type { GenerationResult } from '../../src/model/generation/generate.ts';
+import type { GenerationResult } from '../../src/model/generation/generateOptions.ts';
 import type { TokenLogprobs } from '../../src/model/generation/tokenLogprobs.ts';
 import { bundledModel, m2, runToEnd } from './helpers.ts';
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { kernel } from '../../src/cli/kernel.node.ts';
-import { kernels } from '../../src/kernels/index.ts';
+import { kernels } from '../../src/kernels/kernelSet.ts';
 import { m2, root, runToEnd } from './helpers.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'm2-kernel-'));

@@ -3,7 +3,7 @@ import { openGpu } from '../../src/gpu/device.ts';
 import { defineKernel, type Kernel } from '../../src/gpu/kernel.ts';
 import { type BenchRow, benchKernel } from '../../src/gpu/measure/benchKernel.ts';
 import { measureAdapter } from '../../src/gpu/measure/measureAdapter.ts';
-import { kernels } from '../../src/kernels/index.ts';
+import { kernels } from '../../src/kernels/kernelSet.ts';
 
 const gpu = await openGpu();
 afterAll(() => gpu.destroy());

@@ -6,7 +6,7 @@ import { defineKernel } from '../../src/gpu/kernel.ts';
 import { checkKernel } from '../../src/gpu/measure/checkKernel.ts';
 import { Pass } from '../../src/gpu/pass.ts';
 import { freeTensors, readTensor, upload, zeros } from '../../src/gpu/tensor.ts';
-import { kernels } from '../../src/kernels/index.ts';
+import { kernels } from '../../src/kernels/kernelSet.ts';
 
 const gpu = await openGpu();
 afterAll(() => gpu.destroy());

@@ -1,5 +1,5 @@
 /** A mistake that the cases of a kernel must find: a text with each is made by `mutants.test.ts`. */
-import type { kernels } from '../../src/kernels/index.ts';
+import type { kernels } from '../../src/kernels/kernelSet.ts';
 
 export interface Mutant {
   readonly kernel: keyof typeof kernels;

@@ -1,13 +1,13 @@
 /** Would the cases of a kernel notice a mistake in its text? Each of these mistakes is made on purpose, and must be found. */
 import { afterAll, describe, expect, it } from 'vitest';
-import { kernelText } from '../../src/gpu/compile.ts';
 import type { KernelCase, KernelDeclaration } from '../../src/gpu/declaration.ts';
 import { openGpu } from '../../src/gpu/device.ts';
 import { defineKernel, type Kernel } from '../../src/gpu/kernel.ts';
 import { contractBytes } from '../../src/gpu/measure/benchKernel.ts';
 import { checkKernel } from '../../src/gpu/measure/checkKernel.ts';
+import { kernelText } from '../../src/gpu/readKernel.ts';
 import type { WeightDtype } from '../../src/gpu/weightFormats.ts';
-import { kernels } from '../../src/kernels/index.ts';
+import { kernels } from '../../src/kernels/kernelSet.ts';
 import { lacksF16 } from '../lacksF16.ts';
 import { FAST_MUTANTS } from './fastMutants.ts';
 import type { Mutant } from './mutant.ts';

@@ -5,8 +5,8 @@ import { joinProfiles, type Profile, profilePass } from '../../src/gpu/measure/p
 import { Pass } from '../../src/gpu/pass.ts';
 import { freeTensors, readTensor, upload } from '../../src/gpu/tensor.ts';
 import { packWeights } from '../../src/gpu/weightFormats.ts';
-import { kernels } from '../../src/kernels/index.ts';
-import { positionTokens } from '../../src/model/generation/generate.ts';
+import { kernels } from '../../src/kernels/kernelSet.ts';
+import { positionTokens } from '../../src/model/generation/preparePrompt.ts';
 import { positionsFor } from '../../src/model/graph/positions.ts';
 import { M2Reasoning } from '../../src/model/m2Reasoning.ts';
 import { tiny } from '../tinyExamples.ts';

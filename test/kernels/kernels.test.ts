@@ -2,7 +2,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { openGpu } from '../../src/gpu/device.ts';
 import type { Kernel } from '../../src/gpu/kernel.ts';
 import { checkKernel } from '../../src/gpu/measure/checkKernel.ts';
-import { kernels } from '../../src/kernels/index.ts';
+import { kernels } from '../../src/kernels/kernelSet.ts';
 import { lacksF16 } from '../lacksF16.ts';
 
 const gpu = await openGpu();

@@ -6,7 +6,7 @@ import { Pass } from '../../src/gpu/pass.ts';
 import { freeTensors, upload, zeros } from '../../src/gpu/tensor.ts';
 import { NO_TOKEN } from '../../src/kernels/choose/reference/argmax.ts';
 import { pcg4d, uniformRandom } from '../../src/kernels/choose/reference/random.ts';
-import { kernels } from '../../src/kernels/index.ts';
+import { kernels } from '../../src/kernels/kernelSet.ts';
 import { random } from '../../src/kernels/shared/helpers.ts';
 import { drawToken, processLogits } from '../../src/model/generation/cpuSampler.ts';
 import { OFF } from './processOnGpu.ts';

@@ -3,7 +3,7 @@ import { Pass } from '../../src/gpu/pass.ts';
 import { freeTensors, readTensor, upload } from '../../src/gpu/tensor.ts';
 import { END_TOKEN, IN_PROMPT } from '../../src/kernels/choose/penalizeLogits.ts';
 import type { SamplingLimits } from '../../src/kernels/choose/reference/tokenProbabilities.ts';
-import { kernels } from '../../src/kernels/index.ts';
+import { kernels } from '../../src/kernels/kernelSet.ts';
 import type { TextSoFar } from '../../src/model/generation/cpuSampler.ts';
 import type { ProcessorOptions } from '../../src/model/generation/logitsProcessors.ts';
 

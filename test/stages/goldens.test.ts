@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openGpu } from '../../src/gpu/device.ts';
-import { kernels } from '../../src/kernels/index.ts';
+import { kernels } from '../../src/kernels/kernelSet.ts';
 import { M2Reasoning } from '../../src/model/m2Reasoning.ts';
 import { listCases } from '../../src/parity/golden.node.ts';
 import type { CaseReport } from '../../src/parity/report.ts';

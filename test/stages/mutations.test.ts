@@ -6,7 +6,7 @@ import { goldens } from '../readTensors.ts';
 async function runCase(name: string, siluGate?: Changes) {
   vi.resetModules();
   const { openGpu } = await import('../../src/gpu/device.ts');
-  const { kernels } = await import('../../src/kernels/index.ts');
+  const { kernels } = await import('../../src/kernels/kernelSet.ts');
   const { runParity } = await import('../../src/parity/runParity.node.ts');
   const gpu = await openGpu();
   try {

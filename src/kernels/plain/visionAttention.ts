@@ -1,5 +1,6 @@
-import { assertSizeAtMost, read, write } from '../../gpu/declaration.ts';
+import { read, write } from '../../gpu/declaration.ts';
 import { defineKernel } from '../../gpu/kernel.ts';
+import { assertSizeAtMost } from '../../gpu/kernelLimits.ts';
 import { flatGroup } from '../shared/helpers.ts';
 import { visionAttentionReference } from './reference/visionAttention.ts';
 

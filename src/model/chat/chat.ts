@@ -3,17 +3,15 @@ import { GenerationError, InputError } from '../../errors.ts';
 import { copyRanges } from '../../gpu/tensor.ts';
 import { checkMessages } from '../../processor/text/checkMessages.ts';
 import type { Message, Part } from '../../processor/text/messages.ts';
+import { answerPrompt, chosenTokens } from '../generation/generate.ts';
+import type { GenerateOptions, GenerationResult } from '../generation/generateOptions.ts';
+import { GenerationStream, type PushText } from '../generation/generationStream.ts';
 import {
-  answerPrompt,
   assertPositiveInteger,
-  chosenTokens,
-  type GenerateOptions,
   type GeneratingModel,
-  type GenerationResult,
   type PreparedPrompt,
   preparePrompt,
-} from '../generation/generate.ts';
-import { GenerationStream, type PushText } from '../generation/generationStream.ts';
+} from '../generation/preparePrompt.ts';
 import type { Sequence } from '../generation/sequence.ts';
 import { KvCache } from '../graph/kvCache.ts';
 import { textPositions } from '../graph/positions.ts';

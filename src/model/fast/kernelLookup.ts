@@ -3,7 +3,7 @@ import type { Gpu } from '../../gpu/device.ts';
 import type { Kernel } from '../../gpu/kernel.ts';
 import type { Tensor } from '../../gpu/tensor.ts';
 import { type FastKernels, fastKernels } from '../../kernels/fast/fastKernels.ts';
-import type { KernelSet } from '../../kernels/index.ts';
+import type { KernelSet } from '../../kernels/kernelSet.ts';
 import { adapterVariant, FEW_ROWS, shapeClass, type Tuning, type Variant } from './variants.ts';
 
 type KernelName = keyof KernelSet;

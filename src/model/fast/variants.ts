@@ -4,7 +4,7 @@ import type { Gpu } from '../../gpu/device.ts';
 import type { Kernel } from '../../gpu/kernel.ts';
 import type { Tensor } from '../../gpu/tensor.ts';
 import { fastKernels } from '../../kernels/fast/fastKernels.ts';
-import type { KernelSet } from '../../kernels/index.ts';
+import type { KernelSet } from '../../kernels/kernelSet.ts';
 
 /** A standard kernel with other constants, e.g. `{ kernel: 'gemvPanels', constants: { WORKGROUP_SIZE: 32 } }`. */
 export interface Variant {

@@ -2,7 +2,7 @@
 import { Pass, type ReadBack } from '../../gpu/pass.ts';
 import { freeTensors, type Tensor, upload, writePiece, zeros } from '../../gpu/tensor.ts';
 import { decoderLayers, tokenLogits } from '../graph/decoder.ts';
-import { embedTokens } from '../graph/embed.ts';
+import { embedTokens } from '../graph/embedTokens.ts';
 import type { KvCache } from '../graph/kvCache.ts';
 import type { ModelParts } from '../graph/modelParts.ts';
 

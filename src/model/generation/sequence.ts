@@ -5,8 +5,8 @@ import { freeTensors, readTensor, type Tensor, upload, writePiece, zeros } from 
 import { NO_TOKEN } from '../../kernels/choose/argmax.ts';
 import type { PreprocessedImage } from '../../processor/patches.ts';
 import { decoderLayers, tokenLogits } from '../graph/decoder.ts';
-import { embedTokens } from '../graph/embed.ts';
 import { embedPrompt } from '../graph/embedPrompt.ts';
+import { embedTokens } from '../graph/embedTokens.ts';
 import { KvCache } from '../graph/kvCache.ts';
 import type { ModelParts } from '../graph/modelParts.ts';
 import type { Positions } from '../graph/positions.ts';

@@ -2,7 +2,7 @@
 import { Pass, type PassListener, type TapListener } from '../../gpu/pass.ts';
 import { freeTensors, type Tensor, upload } from '../../gpu/tensor.ts';
 import type { PreprocessedImage } from '../../processor/patches.ts';
-import { embedTokens } from './embed.ts';
+import { embedTokens } from './embedTokens.ts';
 import { freeImages, imageFeatures, uploadImages } from './imageFeatures.ts';
 import type { ModelParts } from './modelParts.ts';
 

@@ -1,6 +1,6 @@
 /** The model's weights on the GPU, by what they are for. */
 import type { Tensor } from '../../gpu/tensor.ts';
-import type { Embedding } from './embed.ts';
+import type { Embedding } from './embedTokens.ts';
 import type { Linear } from './linear.ts';
 
 export interface VisionBlockWeights {

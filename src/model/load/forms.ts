@@ -3,7 +3,7 @@ import type { Gpu } from '../../gpu/device.ts';
 import type { Layout, Tensor } from '../../gpu/tensor.ts';
 import { type ChoosingKernels, choosingKernels } from '../../kernels/choose/choosingKernels.ts';
 import { fastKernels } from '../../kernels/fast/fastKernels.ts';
-import type { KernelSet } from '../../kernels/index.ts';
+import type { KernelSet } from '../../kernels/kernelSet.ts';
 import { type PlainKernels, plainKernels } from '../../kernels/plain/plainKernels.ts';
 import type { ModelConfig } from '../checkpoint/config.ts';
 import { fastAttention } from '../fast/fastAttention.ts';
@@ -12,7 +12,7 @@ import { idleNote, KernelLookup } from '../fast/kernelLookup.ts';
 import { halfLinear, int8Linear, panelLinear, severalRows } from '../fast/linearForms.ts';
 import type { Tuning } from '../fast/variants.ts';
 import { type Attention, plainAttention } from '../graph/attention.ts';
-import { type Embedding, plainEmbedding } from '../graph/embed.ts';
+import { type Embedding, plainEmbedding } from '../graph/embedTokens.ts';
 import { type Linear, type LinearWeights, plainLinear } from '../graph/linear.ts';
 import type { WeightLoader } from './weightLoader.ts';
 

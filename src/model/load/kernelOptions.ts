@@ -1,10 +1,10 @@
 /** Checks of the options that choose a model's kernels, and of the kernels that a user hands over. */
 import { InputError, KernelError } from '../../errors.ts';
-import { readKernel } from '../../gpu/compile.ts';
 import type { Binding, KernelDeclaration } from '../../gpu/declaration.ts';
 import type { Gpu } from '../../gpu/device.ts';
 import type { Kernel } from '../../gpu/kernel.ts';
-import { kernels as standardKernels } from '../../kernels/index.ts';
+import { readKernel } from '../../gpu/readKernel.ts';
+import { kernels as standardKernels } from '../../kernels/kernelSet.ts';
 import type { KernelOptions } from './forms.ts';
 
 /** @throws InputError INPUT_RANGE, INPUT_TYPE: an option, by its field */

@@ -1,12 +1,6 @@
-import {
-  assertMultipleOf,
-  assertSizeAtMost,
-  type Constants,
-  read,
-  readWrite,
-  write,
-} from '../../../gpu/declaration.ts';
+import { type Constants, read, readWrite, write } from '../../../gpu/declaration.ts';
 import { defineKernel } from '../../../gpu/kernel.ts';
+import { assertMultipleOf, assertSizeAtMost } from '../../../gpu/kernelLimits.ts';
 import type { Symbols } from '../../../gpu/shapes.ts';
 import { attendTokenReference, attendTokenSplitsReference } from './reference/attendToken.ts';
 

@@ -1,5 +1,6 @@
-import { assertMultipleOf, assertSizeAtMost, read, readWrite } from '../../../gpu/declaration.ts';
+import { read, readWrite } from '../../../gpu/declaration.ts';
 import { defineKernel } from '../../../gpu/kernel.ts';
+import { assertMultipleOf, assertSizeAtMost } from '../../../gpu/kernelLimits.ts';
 import type { Symbols } from '../../../gpu/shapes.ts';
 import { attentionScoresReference } from './reference/attentionScores.ts';
 

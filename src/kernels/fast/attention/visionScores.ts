@@ -1,5 +1,6 @@
-import { assertMultipleOf, assertSizeAtMost, read, readWrite } from '../../../gpu/declaration.ts';
+import { read, readWrite } from '../../../gpu/declaration.ts';
 import { defineKernel } from '../../../gpu/kernel.ts';
+import { assertMultipleOf, assertSizeAtMost } from '../../../gpu/kernelLimits.ts';
 import type { Symbols } from '../../../gpu/shapes.ts';
 import { MAX_GROUPS } from './attentionScores.ts';
 import { visionScoresReference } from './reference/visionScores.ts';

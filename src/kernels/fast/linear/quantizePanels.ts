@@ -1,5 +1,6 @@
-import { assertMultipleOf, panels, write } from '../../../gpu/declaration.ts';
+import { panels, write } from '../../../gpu/declaration.ts';
 import { defineKernel } from '../../../gpu/kernel.ts';
+import { assertMultipleOf } from '../../../gpu/kernelLimits.ts';
 import { flatGroup, readPanel } from '../../shared/helpers.ts';
 import { quantizePanelsReference } from './reference/int8.ts';
 

@@ -1,5 +1,6 @@
-import { assertMultipleOf, read, write } from '../../../gpu/declaration.ts';
+import { read, write } from '../../../gpu/declaration.ts';
 import { defineKernel } from '../../../gpu/kernel.ts';
+import { assertMultipleOf } from '../../../gpu/kernelLimits.ts';
 import { flatGroup } from '../../shared/helpers.ts';
 import { quantizeRowsReference } from './reference/int8.ts';
 

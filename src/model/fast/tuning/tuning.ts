@@ -7,7 +7,7 @@ import { hostInputs, uploadInputs } from '../../../gpu/measure/caseInputs.ts';
 import { checkKernel } from '../../../gpu/measure/checkKernel.ts';
 import { type RecordCall, type TimedCalls, timeCalls } from '../../../gpu/measure/timeCalls.ts';
 import { freeTensors } from '../../../gpu/tensor.ts';
-import { kernels as standardKernels } from '../../../kernels/index.ts';
+import { kernels as standardKernels } from '../../../kernels/kernelSet.ts';
 import {
   adapterVariant,
   TUNED_KERNELS,
