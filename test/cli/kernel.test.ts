@@ -187,7 +187,7 @@ describe.concurrent('m2 kernel', () => {
     [['chek'], 'unknown action chek'],
     [['check'], 'NAME is missing'],
     [['check', 'add', 'gemv'], '"gemv" is one argument too many'],
-    [['show', 'ad'], 'there is no kernel ad, expected one of add, argmax'],
+    [['show', 'ad'], 'there is no kernel ad, expected one of add, causalAttention'],
     [['check', right], 'needs --as NAME'],
     [['check', 'add', '--as', 'gemv'], '--as belongs to check FILE.wgsl'],
     [['check', 'add', '--shape', 'rows=1'], '--shape and --dtype belong to bench'],
