@@ -4,7 +4,8 @@ import type { Kernel } from '../../gpu/kernel.ts';
 import type { Tensor } from '../../gpu/tensor.ts';
 import { type FastKernels, fastKernels } from '../../kernels/fast/fastKernels.ts';
 import type { KernelSet } from '../../kernels/kernelSet.ts';
-import { adapterVariant, FEW_ROWS, shapeClass, type Tuning, type Variant } from './variants.ts';
+import { FEW_ROWS } from '../graph/linear.ts';
+import { adapterVariant, shapeClass, type Tuning, type Variant } from './variants.ts';
 
 type KernelName = keyof KernelSet;
 type FastName = keyof FastKernels;

@@ -5,10 +5,9 @@ import type { Pass } from '../../gpu/pass.ts';
 import type { Tensor } from '../../gpu/tensor.ts';
 import { INT8_BLOCK } from '../../kernels/fast/linear/gemvInt8.ts';
 import type { PlainKernels } from '../../kernels/plain/plainKernels.ts';
-import { type Endings, type Linear, type LinearWeights, plainEndings } from '../graph/linear.ts';
+import { type Endings, FEW_ROWS, type Linear, type LinearWeights, plainEndings } from '../graph/linear.ts';
 import type { Int8Weights } from './int8Weights.ts';
 import type { KernelLookup, LinearFamily, UsedEndings } from './kernelLookup.ts';
-import { FEW_ROWS } from './variants.ts';
 
 /** Weights in panels, as stored: `gemvPanels` for one row, `matmulPanels` for more. */
 export function panelLinear(

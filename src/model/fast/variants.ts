@@ -5,6 +5,7 @@ import type { Kernel } from '../../gpu/kernel.ts';
 import type { Tensor } from '../../gpu/tensor.ts';
 import { fastKernels } from '../../kernels/fast/fastKernels.ts';
 import type { KernelSet } from '../../kernels/kernelSet.ts';
+import { FEW_ROWS } from '../graph/linear.ts';
 
 /** A standard kernel with other constants, e.g. `{ kernel: 'gemvPanels', constants: { WORKGROUP_SIZE: 32 } }`. */
 export interface Variant {
@@ -27,9 +28,6 @@ export type TunedKernel = keyof typeof TUNED_ENDINGS;
 export type Tuning = { readonly [K in TunedKernel]?: Readonly<Record<string, Variant>> };
 
 export const TUNED_KERNELS = Object.keys(TUNED_ENDINGS) as readonly TunedKernel[];
-
-/** At most so many rows has a pass that verifies drafted tokens. */
-export const FEW_ROWS = 8;
 
 /** @param weight of a linear layer, [outDim, inDim]; attention has none */
 export function shapeClass(rows: number, weight?: Pick<Tensor, 'dtype' | 'shape'>): string {

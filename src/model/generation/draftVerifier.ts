@@ -4,16 +4,14 @@ import { freeTensors, type Tensor, upload, writePiece, zeros } from '../../gpu/t
 import { decoderLayers, tokenLogits } from '../graph/decoder.ts';
 import { embedTokens } from '../graph/embedTokens.ts';
 import type { KvCache } from '../graph/kvCache.ts';
+import { FEW_ROWS } from '../graph/linear.ts';
 import type { ModelParts } from '../graph/modelParts.ts';
-
-/** Tokens that a pass feeds: matmul takes so many at a time, fewer would save nothing. */
-export const VERIFIED_ROWS = 8;
 
 interface Recorded {
   readonly pass: Pass;
-  readonly ids: Tensor; // [VERIFIED_ROWS] u32
-  readonly rows: Tensor; // [VERIFIED_ROWS] u32: 0, 1, 2, …
-  readonly chosen: ReadBack; // [VERIFIED_ROWS] u32
+  readonly ids: Tensor; // [FEW_ROWS] u32
+  readonly rows: Tensor; // [FEW_ROWS] u32: 0, 1, 2, …
+  readonly chosen: ReadBack; // [FEW_ROWS] u32
 }
 
 export class DraftVerifier {
@@ -36,7 +34,7 @@ export class DraftVerifier {
   async choices(tokens: readonly number[]): Promise<Uint32Array> {
     this.#recorded ??= this.#record();
     const { pass, ids, chosen } = this.#recorded;
-    const padded = new Uint32Array(VERIFIED_ROWS);
+    const padded = new Uint32Array(FEW_ROWS);
     padded.set(tokens);
     writePiece(this.#model.gpu, ids.pieces[0], 0, new Uint8Array(padded.buffer));
     await pass.submit();
@@ -52,13 +50,13 @@ export class DraftVerifier {
 
   #record(): Recorded {
     const { gpu, kernels } = this.#model;
-    const ids = zeros(gpu, 'u32', [VERIFIED_ROWS], 'draft');
-    const counted = Uint32Array.from({ length: VERIFIED_ROWS }, (_, row) => row);
-    const rows = upload(gpu, counted, [VERIFIED_ROWS], 'draft rows');
+    const ids = zeros(gpu, 'u32', [FEW_ROWS], 'draft');
+    const counted = Uint32Array.from({ length: FEW_ROWS }, (_, row) => row);
+    const rows = upload(gpu, counted, [FEW_ROWS], 'draft rows');
     const pass = new Pass(gpu, 'verify');
-    const hidden = embedTokens(pass, this.#model, ids, []); // [VERIFIED_ROWS, hiddenSize]
+    const hidden = embedTokens(pass, this.#model, ids, []); // [FEW_ROWS, hiddenSize]
     decoderLayers(pass, this.#model, hidden, this.#cache);
-    const logits = tokenLogits(pass, this.#model, hidden, rows); // [VERIFIED_ROWS, vocabSize]
+    const logits = tokenLogits(pass, this.#model, hidden, rows); // [FEW_ROWS, vocabSize]
     const chosen = pass.readBack(kernels.argmax(pass, { logits }));
     return { pass, ids, rows, chosen };
   }

@@ -1,9 +1,10 @@
 /** Guesses what comes next from what stood behind the same few tokens before. docs/MODEL.md, section 7. */
+import { FEW_ROWS } from '../graph/linear.ts';
 
 const LONGEST_NGRAM = 4;
 const SHORTEST_NGRAM = 3;
 const MIN_DRAFT = 3;
-const MAX_DRAFT = 7; // with the token before it: the 8 rows of a pass that verifies
+const MAX_DRAFT = FEW_ROWS - 1; // the pass that verifies feeds the token before the draft, too
 /** Share of all passes that may have verified a draft of which nothing was right. */
 const FAILED_SHARE = 0.03;
 

@@ -8,10 +8,11 @@ import { decoderLayers, tokenLogits } from '../graph/decoder.ts';
 import { embedPrompt } from '../graph/embedPrompt.ts';
 import { embedTokens } from '../graph/embedTokens.ts';
 import { KvCache } from '../graph/kvCache.ts';
+import { FEW_ROWS } from '../graph/linear.ts';
 import type { ModelParts } from '../graph/modelParts.ts';
 import type { Positions } from '../graph/positions.ts';
 import { tapRotary } from '../graph/tapRotary.ts';
-import { DraftVerifier, VERIFIED_ROWS } from './draftVerifier.ts';
+import { DraftVerifier } from './draftVerifier.ts';
 import { type ChangeLogits, LogitsHook } from './logitsHook.ts';
 import { type ChosenToken, largestLogit, type TokenChooser } from './tokenChooser.ts';
 
@@ -177,7 +178,7 @@ export class Sequence {
 
   /** Whether the cache has room for what `verify` feeds. */
   get canVerify(): boolean {
-    return this.#length + VERIFIED_ROWS <= this.cache.context;
+    return this.#length + FEW_ROWS <= this.cache.context;
   }
 
   /** Sets the cache index of the token that the next step feeds. */

@@ -3,6 +3,9 @@ import type { Pass } from '../../gpu/pass.ts';
 import type { Tensor } from '../../gpu/tensor.ts';
 import type { PlainKernels } from '../../kernels/plain/plainKernels.ts';
 
+/** A form may have kernels of its own for up to so many rows: a pass that verifies drafted tokens has them. */
+export const FEW_ROWS = 8;
+
 /** What a linear layer is made of; the bias is zeros where the layer has none. */
 export interface LinearWeights {
   readonly weight: Tensor; // [outDim, inDim]

@@ -4,7 +4,8 @@ import type { WeightDtype } from '../../../gpu/weightFormats.ts';
 import { tokenCase } from '../../../kernels/fast/attention/attendToken.ts';
 import { attentionCase } from '../../../kernels/fast/attention/attentionScores.ts';
 import type { ModelConfig } from '../../checkpoint/config.ts';
-import { FEW_ROWS, shapeClass, type TunedKernel } from '../variants.ts';
+import { FEW_ROWS } from '../../graph/linear.ts';
+import { shapeClass, type TunedKernel } from '../variants.ts';
 
 /** A call that a model makes, as a case of the kernel that does it. */
 export interface TunedCall {
