@@ -26,12 +26,29 @@ export type { ImagePart, Message, TextPart, VideoPart } from './processor/text/m
 export type { ImageSource } from './processor/image/imageSource.ts';
 export type { RgbImage } from './processor/image/rgbImage.ts';
 export type { PreparedInputs, PrepareOptions } from './processor/processor.ts';
+
+// From a picture to patches, from text to ids and back: the processor's steps, one by one
+export { parseImageProcessorConfig } from './processor/image/imageProcessorConfig.ts';
+export { loadImage } from './processor/image/imageSource.ts';
+export { resizeBicubic, smartResize } from './processor/resize.ts';
+export { extractPatches, type ImageProcessorConfig } from './processor/patches.ts';
+export { Tokenizer } from './processor/text/tokenizer.ts';
+export { TokenStream } from './processor/text/tokenStream.ts';
+
+// Where patches and tokens stand: positions, windows, rotary tables
 export { type Positions, positionsFor } from './model/graph/positions.ts';
+export { type GridThw, inversePermutation, type Windows, windowLayout } from './model/graph/windows.ts';
+export {
+  axisOfFrequency,
+  llmRotaryTable,
+  type RotaryTable,
+  visionRotaryAngles,
+} from './model/graph/rotaryTables.ts';
 
 // The GPU and its tensors
 export { Gpu, type OpenGpuOptions, openGpu } from './gpu/device.ts';
 export { Pass, type PassListener, type TapListener } from './gpu/pass.ts';
-export { freeTensors, readTensor, type Tensor, upload, zeros } from './gpu/tensor.ts';
+export { freeTensors, readTensor, reshape, type Tensor, upload, zeros } from './gpu/tensor.ts';
 
 // Kernels: the standard set, and what your own are made of
 export { type KernelSet, kernels } from './kernels/kernelSet.ts';
