@@ -17,6 +17,7 @@ function run(script: string, ...args: string[]): string {
 
 describe('the examples run, and say what they promise', () => {
   it.each([
+    ['examples/00-the-whole-model.js', example.reference_output],
     ['examples/01-ask-about-a-picture.js', example.reference_output],
     ['examples/02-look-inside.js', 'logits.steps'],
     ['examples/03-write-a-kernel.js', 'true'],
