@@ -1,16 +1,7 @@
 import { spawnSync } from 'node:child_process';
-import {
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import ts from 'typescript';
 
 export interface ChildResult {
   /** The error's code, or `decoded`. */
@@ -20,12 +11,13 @@ export interface ChildResult {
   readonly peakGrowthMb: number;
 }
 
-const root = new URL('../../', import.meta.url).pathname;
+/** Node 20 runs no TypeScript; test/buildOnce.ts has built dist/. */
+const decoder = new URL('../../dist/processor/image/image.js', import.meta.url).href;
 
 /** Decodes each file after a small one that loads all code, and reports time and memory. */
 const script = `
   import { readFileSync } from 'node:fs';
-  import { decodeImage } from './processor/image.js';
+  import { decodeImage } from ${JSON.stringify(decoder)};
   const names = process.argv.slice(2);
   await decodeImage(new Uint8Array(readFileSync(names[0])), 'warm-up');
   const files = names.slice(1).map((name) => new Uint8Array(readFileSync(name)));
@@ -54,16 +46,13 @@ export function decodeInChild(
 ): ChildResult[] {
   const folder = mkdtempSync(join(tmpdir(), 'm2-images-'));
   try {
-    transpile(join(root, 'src'), folder);
-    symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'), 'junction');
-    writeFileSync(join(folder, 'package.json'), '{"type": "module"}');
-    writeFileSync(join(folder, 'main.js'), script);
+    writeFileSync(join(folder, 'main.mjs'), script);
     const names = [warmUp, ...files].map((file, i) => {
       const name = join(folder, `${i}.image`);
       writeFileSync(name, file);
       return name;
     });
-    const child = spawnSync(process.execPath, [join(folder, 'main.js'), ...names], {
+    const child = spawnSync(process.execPath, [join(folder, 'main.mjs'), ...names], {
       timeout: deadlineMs,
       encoding: 'utf8',
     });
@@ -75,22 +64,5 @@ export function decodeInChild(
     return JSON.parse(child.stdout);
   } finally {
     rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-/** Node 20 runs no TypeScript: writes the image processor as JavaScript. */
-function transpile(source: string, target: string): void {
-  mkdirSync(join(target, 'processor'));
-  const processor = readdirSync(join(source, 'processor')).map((file) => `processor/${file}`);
-  for (const file of ['errors.ts', ...processor.filter((name) => name.endsWith('.ts'))]) {
-    const { outputText } = ts.transpileModule(readFileSync(join(source, file), 'utf8'), {
-      compilerOptions: {
-        target: ts.ScriptTarget.ES2023,
-        module: ts.ModuleKind.ESNext,
-        rewriteRelativeImportExtensions: true,
-        verbatimModuleSyntax: true,
-      },
-    });
-    writeFileSync(join(target, file.replace(/ts$/, 'js')), outputText);
   }
 }
