@@ -6,7 +6,6 @@ import { GenerationError } from '../errors.ts';
 import { type Gpu, openGpu } from '../gpu/device.ts';
 import type { PassListener, TapListener } from '../gpu/pass.ts';
 import { freeTensors } from '../gpu/tensor.ts';
-import type { CaseReport } from '../parity/report.ts';
 import type { PreprocessedImage } from '../processor/patches.ts';
 import type { PreparedInputs, PrepareOptions, Processor } from '../processor/processor.ts';
 import type { Message } from '../processor/text/messages.ts';
@@ -181,19 +180,6 @@ export class M2Reasoning {
     } finally {
       await sequence.destroy();
     }
-  }
-
-  /**
-   * Compares every stage with a golden case of this checkpoint, with whatever kernels the model runs (Node only).
-   *
-   * @param caseDir the case's folder, e.g. `test/goldens/cases/mrope-bf16/one-png-224`
-   * @returns all stages; `firstDivergence` names the first that differs
-   * @throws ParityError: no such case, or one of another checkpoint
-   */
-  async compareWith(caseDir: string): Promise<CaseReport> {
-    this.#assertAlive();
-    const { compareWith } = await import('../parity/compareWith.node.ts');
-    return compareWith(this, caseDir);
   }
 
   /** Frees the weights, and the device if `load` opened it. Safe to call twice. */

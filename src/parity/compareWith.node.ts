@@ -9,10 +9,12 @@ import type { CaseReport } from './report.ts';
 import { answeredVariant, checkpointFiles } from './runParity.node.ts';
 
 /**
- * Compares a model with one golden case of its checkpoint; see `M2Reasoning.compareWith`.
+ * Compares every stage of a model with a golden case of its checkpoint, with whatever kernels the model runs.
  *
- * @param caseDir …/cases/CHECKPOINT/NAME, or …/seven-b-slice/cases/NAME
- * @throws ParityError PARITY_GOLDEN_MISSING, PARITY_GOLDEN_INVALID; PARITY_CHECKPOINT for a case of another checkpoint
+ * @param caseDir the case's folder: …/cases/CHECKPOINT/NAME, or …/seven-b-slice/cases/NAME
+ * @returns all stages; `firstDivergence` names the first that differs
+ * @throws ParityError PARITY_GOLDEN_MISSING, PARITY_GOLDEN_INVALID; PARITY_CHECKPOINT for a case of another checkpoint;
+ *   GenerationError GEN_DISPOSED (the model has been destroyed)
  */
 export async function compareWith(model: M2Reasoning, caseDir: string): Promise<CaseReport> {
   const folders = resolve(caseDir).split(sep);

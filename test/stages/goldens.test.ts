@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openGpu } from '../../src/gpu/device.ts';
 import { kernels } from '../../src/kernels/kernelSet.ts';
 import { M2Reasoning } from '../../src/model/m2Reasoning.ts';
+import { compareWith } from '../../src/parity/compareWith.node.ts';
 import { listCases } from '../../src/parity/golden.node.ts';
 import type { CaseReport } from '../../src/parity/report.ts';
 import { runParity } from '../../src/parity/runParity.node.ts';
@@ -32,7 +33,7 @@ describe.each(['fast', 'plain'] as const)(
   },
 );
 
-describe('model.compareWith', () => {
+describe('compareWith', () => {
   it('names the first stage that a wrong kernel changes, and refuses a golden of another checkpoint', async () => {
     const mirrored = kernels.gelu.variant({
       name: 'gelu/mirrored',
@@ -45,11 +46,13 @@ describe('model.compareWith', () => {
       gpu,
       kernels: { gelu: mirrored },
     });
-    const report = await model.compareWith(`${goldens}cases/mrope-bf16/one-png-224`);
+    const report = await compareWith(model, `${goldens}cases/mrope-bf16/one-png-224`);
     expect(report).toMatchObject({ ok: false, firstDivergence: 'vision.output' });
-    const other = model.compareWith(`${goldens}cases/video-rope-f32/text-only/`);
+    const other = compareWith(model, `${goldens}cases/video-rope-f32/text-only/`);
     await expect(other).rejects.toMatchObject({ code: 'PARITY_CHECKPOINT' });
-    await expect(model.compareWith(goldens)).rejects.toMatchObject({ code: 'PARITY_GOLDEN_MISSING' });
+    await expect(compareWith(model, goldens)).rejects.toMatchObject({ code: 'PARITY_GOLDEN_MISSING' });
     await model.destroy();
+    const gone = compareWith(model, `${goldens}cases/mrope-bf16/text-only`);
+    await expect(gone).rejects.toMatchObject({ code: 'GEN_DISPOSED' });
   });
 });
