@@ -1,8 +1,6 @@
 /** PNG to RGB, equal to Pillow's `convert("RGB")` bit for bit. */
 
-import { PNG } from 'pngjs';
-import { ImageError } from '../../errors.ts';
-import { checkPng, PNG_GREY, PNG_PALETTE, type PngHeader } from './pngGuard.ts';
+import { type CheckedPng, checkPng, corrupt, PNG_GREY, PNG_PALETTE, type PngHeader } from './pngGuard.ts';
 import type { ImageLimits, RgbImage } from './rgbImage.ts';
 
 /**
@@ -12,35 +10,96 @@ import type { ImageLimits, RgbImage } from './rgbImage.ts';
  * @param bytes a file that starts with PNG's signature
  * @param name what error messages call the picture
  * @returns RGB, [height, width, 3] uint8
- * @throws ImageError as `checkPng` does, and IMAGE_CORRUPT for what pngjs can't decode (an index past the
- *   palette, a scanline filter that does not exist)
+ * @throws ImageError as `checkPng` does, and IMAGE_CORRUPT for an index past the palette and for a scanline filter
+ *   that does not exist
  *
- * Follows: Pillow 11.3, PngImagePlugin.py and Convert.c
+ * Follows: Pillow 11.3, PngImagePlugin.py and Convert.c; the PNG specification, sections 7.2 and 9
  */
 export async function decodePng(bytes: Uint8Array, name: string, limits: ImageLimits): Promise<RgbImage> {
-  const { header, bytes: checked } = await checkPng(bytes, name, limits);
-  const { width, height } = header;
-  let rgba: ArrayLike<number>; // [height, width, 4]
-  try {
-    // Only the synchronous API: an error inside the asynchronous one can't be caught.
-    rgba = PNG.sync.read(asPngjsBytes(checked), { checkCRC: false, skipRescale: true }).data;
-  } catch (cause) {
-    const hint = 'save the picture again';
-    throw new ImageError('IMAGE_CORRUPT', `${name}: the PNG's pixels can't be decoded`, { hint, cause });
-  }
-  const to8Bits = sampleTo8Bits(header);
-  const data = new Uint8Array(height * width * 3);
-  for (let pixel = 0; pixel < height * width; pixel++) {
-    for (let channel = 0; channel < 3; channel++) {
-      data[pixel * 3 + channel] = to8Bits(rgba[pixel * 4 + channel]);
+  const png = await checkPng(bytes, name, limits);
+  const { width, height, depth, channels } = png.header;
+  const pixelBytes = Math.ceil((channels * depth) / 8);
+  const levelAt = levelReader(png, name);
+  const data = new Uint8Array(height * width * 3); // [height, width, 3]
+  let offset = 0;
+  for (const { firstColumn, firstRow, columnStep, rowStep, columns, rows, rowBytes } of png.passes) {
+    let above: Uint8Array = new Uint8Array(rowBytes); // of a pass's first scanline: zeros
+    for (let row = 0; row < rows; row++) {
+      const predict = PREDICTORS[png.scanlines[offset]];
+      if (predict === undefined) throw corrupt(name, `has the unknown filter ${png.scanlines[offset]}`);
+      const line = png.scanlines.subarray(offset + 1, offset + 1 + rowBytes);
+      unfilter(line, above, pixelBytes, predict);
+      for (let column = 0; column < columns; column++) {
+        const pixel = (firstRow + row * rowStep) * width + firstColumn + column * columnStep;
+        for (let channel = 0; channel < 3; channel++) {
+          data[pixel * 3 + channel] = levelAt(line, column, channel);
+        }
+      }
+      above = line;
+      offset += 1 + rowBytes;
     }
   }
   return { width, height, data };
 }
 
-/** With `skipRescale` pngjs gives the samples as they are stored, and palettes looked up. */
+/** What a filter expects of a byte, given the one of the pixel before, the one above, and the one before that. */
+type Predictor = (left: number, up: number, upLeft: number) => number;
+
+/** By the filter byte of a scanline. */
+const PREDICTORS: readonly Predictor[] = [
+  () => 0,
+  (left) => left,
+  (_, up) => up,
+  (left, up) => (left + up) >> 1,
+  paeth,
+];
+
+/** Whichever of the three is nearest to left + up - upLeft. */
+function paeth(left: number, up: number, upLeft: number): number {
+  const toLeft = Math.abs(up - upLeft);
+  const toUp = Math.abs(left - upLeft);
+  const toUpLeft = Math.abs(left + up - 2 * upLeft);
+  if (toLeft <= toUp && toLeft <= toUpLeft) return left;
+  return toUp <= toUpLeft ? up : upLeft;
+}
+
+/** Adds what the filter had taken off, in place. */
+function unfilter(line: Uint8Array, above: Uint8Array, pixelBytes: number, predict: Predictor): void {
+  for (let i = 0; i < line.length; i++) {
+    const hasLeft = i >= pixelBytes;
+    line[i] += predict(hasLeft ? line[i - pixelBytes] : 0, above[i], hasLeft ? above[i - pixelBytes] : 0);
+  }
+}
+
+/** Reads red (channel 0), green or blue of a pixel in an unfiltered scanline, as 8 bits. */
+function levelReader(
+  { header, palette }: CheckedPng,
+  name: string,
+): (line: Uint8Array, column: number, channel: number) => number {
+  const { depth, colourType, channels } = header;
+  if (colourType === PNG_PALETTE) {
+    return (line, column, channel) => {
+      const entry = sampleAt(line, column, depth) * 3;
+      if (entry >= palette.length) throw corrupt(name, `has the index ${entry / 3}, past its palette`);
+      return palette[entry + channel];
+    };
+  }
+  const to8Bits = sampleTo8Bits(header);
+  const isGrey = channels < 3;
+  return (line, column, channel) =>
+    to8Bits(sampleAt(line, column * channels + (isGrey ? 0 : channel), depth));
+}
+
+/** The sample as stored: samples below 8 bits begin at a byte's upper end, those of 16 have the high byte first. */
+function sampleAt(line: Uint8Array, index: number, depth: number): number {
+  if (depth === 8) return line[index];
+  if (depth === 16) return line[index * 2] * 256 + line[index * 2 + 1];
+  const bit = index * depth;
+  return (line[bit >> 3] >> (8 - depth - (bit & 7))) & (2 ** depth - 1);
+}
+
 function sampleTo8Bits({ depth, colourType }: PngHeader): (sample: number) => number {
-  if (depth === 8 || colourType === PNG_PALETTE) return (sample) => sample;
+  if (depth === 8) return (sample) => sample;
   if (depth < 8) {
     const step = 255 / (2 ** depth - 1); // 255, 85, 17: always whole
     return (sample) => sample * step;
@@ -48,11 +107,4 @@ function sampleTo8Bits({ depth, colourType }: PngHeader): (sample: number) => nu
   // QUIRK(grey16-saturates): Pillow clips 16-bit grey at 255 instead of scaling it; most pictures turn white.
   if (colourType === PNG_GREY) return (sample) => Math.min(sample, 255);
   return (sample) => sample >> 8;
-}
-
-/** pngjs reads only Buffers (Node's, or in a page its own): the pixels of a blank picture are one. */
-function asPngjsBytes(bytes: Uint8Array) {
-  const own = new PNG({ width: Math.ceil(bytes.length / 4), height: 1 }).data.subarray(0, bytes.length);
-  own.set(bytes);
-  return own;
 }

@@ -1,8 +1,4 @@
-/**
- * Checks a PNG file before `pngjs` sees it. pngjs allocates what a header claims (9 GB for a file of 68
- * bytes), accepts broken data and can take the process down, so it only ever gets a file that this guard has
- * taken apart and written anew.
- */
+/** Takes a PNG file apart, and checks it on the way: `png.ts` gets scanlines whose number and size are right. */
 
 import { ImageError } from '../../errors.ts';
 import { concatenate } from '../concatenate.ts';
@@ -14,10 +10,10 @@ export const PNG_PALETTE = 3;
 /** Colour type -> samples per pixel and the bit depths that the standard allows. */
 const COLOUR_TYPES: Readonly<Record<number, { channels: number; depths: readonly number[] }>> = {
   [PNG_GREY]: { channels: 1, depths: [1, 2, 4, 8, 16] },
-  2: { channels: 3, depths: [8, 16] },
+  2: { channels: 3, depths: [8, 16] }, // RGB
   [PNG_PALETTE]: { channels: 1, depths: [1, 2, 4, 8] },
-  4: { channels: 2, depths: [8, 16] },
-  6: { channels: 4, depths: [8, 16] },
+  4: { channels: 2, depths: [8, 16] }, // grey, alpha
+  6: { channels: 4, depths: [8, 16] }, // RGB, alpha
 };
 
 /** Adam7: [first column, first row, column step, row step] of each pass. */
@@ -42,17 +38,34 @@ export interface PngHeader {
   /** Bits per sample. */
   readonly depth: number;
   readonly colourType: number;
+  /** Samples per pixel. */
+  readonly channels: number;
   readonly interlaced: boolean;
+}
+
+/** Some of the picture's columns and rows, whose scanlines follow each other; without interlacing all of them. */
+export interface PngPass {
+  readonly firstColumn: number;
+  readonly firstRow: number;
+  readonly columnStep: number;
+  readonly rowStep: number;
+  readonly columns: number;
+  readonly rows: number;
+  /** Of one scanline, without the filter byte in front of it. */
+  readonly rowBytes: number;
 }
 
 export interface CheckedPng {
   readonly header: PngHeader;
-  /** A PNG of IHDR, PLTE when pixels need it, one IDAT, IEND; the IDAT has no checksum. */
-  readonly bytes: Uint8Array;
+  /** RGB, [entries, 3]; empty where the pixels need none. */
+  readonly palette: Uint8Array;
+  readonly passes: readonly PngPass[];
+  /** Of all passes, still filtered, one filter byte in front of each; as many bytes as `passes` say. */
+  readonly scanlines: Uint8Array;
 }
 
 /**
- * Reads all chunks, checks their order, lengths and checksums, and that the pixel data inflates to exactly
+ * Reads all chunks, checks their order, lengths and checksums, and inflates the pixel data, which must have exactly
  * the size that the header asks for. Text and other ancillary chunks are never inflated; tRNS is among them,
  * as Pillow drops alpha.
  *
@@ -68,12 +81,11 @@ export async function checkPng(bytes: Uint8Array, name: string, limits: ImageLim
     );
   }
   let header: PngHeader | undefined;
-  let headerChunk: Uint8Array | undefined;
-  let paletteChunk: Uint8Array | undefined;
+  let palette: Uint8Array = new Uint8Array(0);
   const pixelData: Uint8Array[] = [];
   let pixelDataEnded = false;
 
-  for (const { type, chunk, data } of readChunks(bytes, name)) {
+  for (const { type, data } of readChunks(bytes, name)) {
     if (!header && type !== 'IHDR' && type !== 'CgBI') {
       throw corrupt(name, `starts with ${type} instead of IHDR`);
     }
@@ -82,14 +94,13 @@ export async function checkPng(bytes: Uint8Array, name: string, limits: ImageLim
     if (type === 'IHDR') {
       if (header) throw corrupt(name, 'has a second IHDR chunk');
       header = readHeader(data, name, limits);
-      headerChunk = chunk;
     } else if (type === 'PLTE') {
-      if (paletteChunk) throw corrupt(name, 'has a second PLTE chunk');
+      if (palette.length > 0) throw corrupt(name, 'has a second PLTE chunk');
       if (pixelData.length > 0) throw corrupt(name, 'has its PLTE chunk after the pixels');
       if (data.length === 0 || data.length % 3 !== 0 || data.length > 256 * 3) {
         throw corrupt(name, `has a PLTE chunk of ${data.length} bytes`);
       }
-      paletteChunk = chunk;
+      palette = data;
     } else if (type === 'IDAT') {
       if (pixelDataEnded) throw corrupt(name, 'has other chunks between its IDAT chunks');
       pixelData.push(data);
@@ -101,26 +112,17 @@ export async function checkPng(bytes: Uint8Array, name: string, limits: ImageLim
     }
   }
 
-  if (!header || !headerChunk || pixelData.length === 0) throw corrupt(name, 'has no pixels');
-  if (header.colourType !== PNG_PALETTE) paletteChunk = undefined;
-  else if (!paletteChunk) throw corrupt(name, 'has palette indices and no palette');
-
-  const compressed = concatenate(pixelData);
-  await checkInflatedSize(compressed, scanlineBytes(header), name);
-
-  const signature = bytes.subarray(0, SIGNATURE_BYTES);
-  const palette = paletteChunk ? [paletteChunk] : [];
-  const end = makeChunk('IEND', new Uint8Array(0));
-  return {
-    header,
-    bytes: concatenate([signature, headerChunk, ...palette, makeChunk('IDAT', compressed), end]),
-  };
+  if (!header || pixelData.length === 0) throw corrupt(name, 'has no pixels');
+  if (header.colourType === PNG_PALETTE && palette.length === 0) {
+    throw corrupt(name, 'has palette indices and no palette');
+  }
+  const passes = passesOf(header);
+  const sizeBytes = passes.reduce((total, { rows, rowBytes }) => total + rows * (1 + rowBytes), 0);
+  return { header, palette, passes, scanlines: await inflate(concatenate(pixelData), sizeBytes, name) };
 }
 
 interface Chunk {
   readonly type: string;
-  /** All of it, length and checksum included. */
-  readonly chunk: Uint8Array;
   readonly data: Uint8Array;
 }
 
@@ -142,7 +144,7 @@ function* readChunks(bytes: Uint8Array, name: string): Generator<Chunk> {
     if (crc32(bytes.subarray(offset + 4, end - 4)) !== view.getUint32(end - 4)) {
       throw corrupt(name, `has a wrong checksum in its ${type} chunk at byte ${offset}`);
     }
-    yield { type, chunk: bytes.subarray(offset, end), data: bytes.subarray(offset + 8, end - 4) };
+    yield { type, data: bytes.subarray(offset + 8, end - 4) };
     if (type === 'IEND') return;
     offset = end;
   }
@@ -162,56 +164,49 @@ function readHeader(data: Uint8Array, name: string, limits: ImageLimits): PngHea
     const methods = `compression ${compression}, filter ${filter}, interlace ${interlace}`;
     throw corrupt(name, `has methods that PNG does not know: ${methods}`);
   }
-  return { width, height, depth, colourType, interlaced: interlace === 1 };
+  const { channels } = COLOUR_TYPES[colourType];
+  return { width, height, depth, colourType, channels, interlaced: interlace === 1 };
 }
 
-/** Bytes of all scanlines, one filter byte in front of each. */
-function scanlineBytes({ width, height, depth, colourType, interlaced }: PngHeader): number {
-  const bitsPerPixel = depth * COLOUR_TYPES[colourType].channels;
-  const passes = interlaced ? ADAM7 : [[0, 0, 1, 1] as const];
-  let total = 0;
-  for (const [firstColumn, firstRow, columnStep, rowStep] of passes) {
-    const columns = Math.ceil((width - firstColumn) / columnStep);
-    const rows = Math.ceil((height - firstRow) / rowStep);
-    if (columns > 0 && rows > 0) total += rows * (1 + Math.ceil((columns * bitsPerPixel) / 8));
-  }
-  return total;
+/** Passes that hold any pixel, in the order of their scanlines. */
+function passesOf({ width, height, depth, channels, interlaced }: PngHeader): PngPass[] {
+  const passes = (interlaced ? ADAM7 : [[0, 0, 1, 1] as const]).map(
+    ([firstColumn, firstRow, columnStep, rowStep]) => {
+      const columns = Math.ceil((width - firstColumn) / columnStep);
+      const rows = Math.ceil((height - firstRow) / rowStep);
+      const rowBytes = Math.ceil((columns * channels * depth) / 8);
+      return { firstColumn, firstRow, columnStep, rowStep, columns, rows, rowBytes };
+    },
+  );
+  return passes.filter(({ columns, rows }) => columns > 0 && rows > 0);
 }
 
-/** Inflates without keeping anything, and stops at the first byte too many. */
-async function checkInflatedSize(
+/** @throws ImageError IMAGE_CORRUPT unless `compressed` inflates to exactly `sizeBytes`; stops at the first byte too many */
+async function inflate(
   compressed: Uint8Array<ArrayBuffer>,
-  expected: number,
+  sizeBytes: number,
   name: string,
-): Promise<void> {
-  const inflated = new Blob([compressed]).stream().pipeThrough(new DecompressionStream('deflate'));
-  const reader = inflated.getReader();
-  let total = 0;
+): Promise<Uint8Array> {
+  const inflated = new Uint8Array(sizeBytes);
+  const reader = new Blob([compressed]).stream().pipeThrough(new DecompressionStream('deflate')).getReader();
+  let filled = 0;
   try {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) break;
-      total += value.length;
-      if (total > expected) {
+      if (filled + value.length > sizeBytes) {
         await reader.cancel();
-        break;
+        throw new RangeError('the pixel data is longer than the picture');
       }
+      inflated.set(value, filled);
+      filled += value.length;
     }
   } catch (cause) {
-    throw corrupt(name, `has pixel data that does not inflate, after ${total} of ${expected} bytes`, cause);
+    const what = `has pixel data that does not inflate to its ${sizeBytes} bytes, after ${filled}`;
+    throw corrupt(name, what, cause);
   }
-  if (total !== expected) {
-    throw corrupt(name, `has ${total > expected ? 'more' : 'less'} pixel data than its ${expected} bytes`);
-  }
-}
-
-/** The checksum is left 0: pngjs is told not to look. */
-function makeChunk(type: string, data: Uint8Array): Uint8Array {
-  const chunk = new Uint8Array(CHUNK_OVERHEAD + data.length);
-  new DataView(chunk.buffer).setUint32(0, data.length);
-  for (let i = 0; i < 4; i++) chunk[4 + i] = type.charCodeAt(i);
-  chunk.set(data, 8);
-  return chunk;
+  if (filled < sizeBytes) throw corrupt(name, `has less pixel data than its ${sizeBytes} bytes`);
+  return inflated;
 }
 
 /** An upper-case first letter marks a chunk that a decoder must understand. */
@@ -232,7 +227,7 @@ function crc32(bytes: Uint8Array): number {
   return ~crc >>> 0;
 }
 
-function corrupt(name: string, what: string, cause?: unknown): ImageError {
+export function corrupt(name: string, what: string, cause?: unknown): ImageError {
   return new ImageError('IMAGE_CORRUPT', `${name}: the PNG ${what}`, {
     hint: 'save the picture again',
     cause,
