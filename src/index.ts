@@ -86,6 +86,7 @@ export {
 
 // Checkpoints
 export { type ByteSource, memorySource, type ModelFiles } from './model/checkpoint/byteSource.ts';
+export { urlFiles } from './model/checkpoint/urlFiles.ts';
 export { Checkpoint } from './model/checkpoint/checkpoint.ts';
 export { type ModelConfig, parseModelConfig } from './model/checkpoint/config.ts';
 export { verifyWeights } from './model/checkpoint/verifyWeights.ts';
