@@ -93,6 +93,9 @@ function compileError(
   );
 }
 
+/** A bundler makes a `data:` URL of a small file: the kernel's name is all that is left then. */
 function fileOf({ code, name }: KernelDeclaration): string {
-  return typeof code === 'string' ? name : code.pathname.slice(code.pathname.lastIndexOf('/') + 1);
+  return typeof code === 'string' || code.protocol === 'data:'
+    ? name
+    : code.pathname.slice(code.pathname.lastIndexOf('/') + 1);
 }

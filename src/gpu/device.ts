@@ -45,14 +45,24 @@ const INSTALL_HINT =
 async function openPlatform(options: GPURequestAdapterOptions): Promise<GpuPlatform> {
   const gpu = globalThis.navigator?.gpu;
   if (gpu === undefined) {
-    const { openDawn } = await import('./dawn.node.ts');
+    const { openDawn } = await import('./dawn.node.ts'); // in a page: withoutNode.ts
     return openDawn(options);
   }
-  return {
-    adapter: await gpu.requestAdapter(options),
-    readText: async (url) => (await fetch(url)).text(),
-    release: () => {},
-  };
+  const adapter = await gpu.requestAdapter(options);
+  if (adapter === null) {
+    throw new GpuError('GPU_NO_ADAPTER', 'this browser has no WebGPU adapter', {
+      hint: 'update the browser and the graphics driver; in Chrome, chrome://gpu says more',
+    });
+  }
+  return { adapter, readText: fetchText, release: () => {} };
+}
+
+async function fetchText(url: URL): Promise<string> {
+  const response = await fetch(url);
+  // Development servers answer unknown paths with their start page.
+  const isPage = response.headers.get('content-type')?.startsWith('text/html');
+  if (response.ok && !isPage) return response.text();
+  throw new Error(`${url.href} answers ${response.status}${isPage ? ' with a page' : ''}`);
 }
 
 /** What was made on a device since it was opened: benchmarks and tests read these. */

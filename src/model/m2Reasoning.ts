@@ -201,6 +201,6 @@ export class M2Reasoning {
 }
 
 async function folderOf(path: string): Promise<ModelFiles> {
-  const { folderFiles } = await import('./checkpoint/checkpointFolder.node.ts');
+  const { folderFiles } = await import('./checkpoint/checkpointFolder.node.ts'); // in a page: withoutNode.ts
   return folderFiles(path);
 }

@@ -186,7 +186,9 @@ function assertPackageAgrees(entries: readonly TensorEntry[], dataBegin: number,
   const bytes = new Uint8Array(LENGTH_BYTES + json.byteLength);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(json.byteLength), true);
   bytes.set(json, LENGTH_BYTES);
-  const SafeTensor = safetensorsPackage.SafeTensor ?? safetensorsPackage.default?.SafeTensor;
+  // A copy: webpack refuses to build where the namespace itself is asked for an export that only Node sees.
+  const exported = { ...safetensorsPackage };
+  const { SafeTensor } = exported.default ?? exported;
   const { metadata } = new SafeTensor(bytes);
   const agrees = entries.every(({ name, dtype, begin, end }) => {
     const theirs = metadata.get(name);

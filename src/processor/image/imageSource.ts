@@ -54,23 +54,13 @@ export async function loadImage(
   }
   if (source === '') throw new InputError('INPUT_EMPTY', `${field}: the path is empty`, { field });
   const name = `${field} (${source})`;
-  const { readImageFile } = await importFileReader(name);
+  const { readImageFile } = await import('./imageFile.node.ts'); // in a page: withoutNode.ts
   return { ...(await decode(await readImageFile(source, name, maxBytes), name, options)), name };
 }
 
 async function decode(bytes: Uint8Array, name: string, options: LoadImageOptions): Promise<RgbImage> {
   const image = await decodeImage(bytes, name, options.limits);
   return options.exifOrientation === 'apply' ? applyOrientation(image, exifOrientation(bytes)) : image;
-}
-
-/** Only when a path is given, so that a page never asks for Node's modules. */
-async function importFileReader(name: string) {
-  try {
-    return await import('./imageFile.node.ts');
-  } catch (cause) {
-    const hint = 'pass the bytes';
-    throw new ImageError('IMAGE_NOT_FOUND', `${name}: paths can be read in Node only`, { hint, cause });
-  }
 }
 
 /** The MIME type only has to say `image`: what the bytes are is decided by their content. */
