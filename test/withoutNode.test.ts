@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, expect, it, vi } from 'vitest';
 import { openDawn } from '../src/gpu/dawn.node.ts';
 import { openGpu } from '../src/gpu/device.ts';
-import { kernels } from '../src/kernels/index.ts';
+import { kernels } from '../src/kernels/kernelSet.ts';
 import * as withoutNode from '../src/withoutNode.ts';
 import { readJson } from './readTensors.ts';
 
