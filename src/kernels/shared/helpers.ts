@@ -10,3 +10,6 @@ export const readPanel = new URL('./readPanel.wgsl', import.meta.url);
 export const gemvPanel = new URL('./gemvPanel.wgsl', import.meta.url);
 export const erf = new URL('./erf.wgsl', import.meta.url);
 export const storePanel = new URL('./storePanel.wgsl', import.meta.url);
+export const products = new URL('./products.wgsl', import.meta.url);
+export const scoreBlock = new URL('./scoreBlock.wgsl', import.meta.url);
+export const weightedRows = new URL('./weightedRows.wgsl', import.meta.url);

@@ -21,7 +21,11 @@ fn panelColumn(i: u32) -> PanelColumn {
   if (WEIGHT_DTYPE == 0u) {
     return PanelColumn(bitcast<vec4f>(weight[2u * i]), bitcast<vec4f>(weight[2u * i + 1u]));
   }
-  let words = weight[i];
+  return unpackColumn(weight[i]);
+}
+
+/// A column in 16 bits.
+fn unpackColumn(words: vec4u) -> PanelColumn {
   if (WEIGHT_DTYPE == 1u) {  // bf16 is the upper half of an f32
     return PanelColumn(bitcast<vec4f>(words << vec4u(16u)), bitcast<vec4f>(words & vec4u(0xffff0000u)));
   }

@@ -2,6 +2,7 @@ import { read, readWrite } from '../../../gpu/declaration.ts';
 import { defineKernel } from '../../../gpu/kernel.ts';
 import { assertMultipleOf, assertSizeAtMost } from '../../../gpu/kernelLimits.ts';
 import type { Symbols } from '../../../gpu/shapes.ts';
+import { products, scoreBlock } from '../../shared/helpers.ts';
 import { attentionScoresReference } from './reference/attentionScores.ts';
 
 export const MAX_GROUPS = 65_535; // of one axis: grids in two and three dimensions are not folded
@@ -21,6 +22,7 @@ export const MAX_GROUPS = 65_535; // of one axis: grids in two and three dimensi
 export const attentionScores = defineKernel({
   name: 'attentionScores',
   code: new URL('./attentionScores.wgsl', import.meta.url),
+  helpers: [products, scoreBlock],
   bindings: {
     qkv: read('f32', ['tokens', 'qkvDim']),
     kCache: read('f32', ['kvHeads', 'context', 'headDim']),

@@ -6,7 +6,7 @@
 //            headDim              headDim
 //         ┌─────────┐          ┌─────────┐      the query heads of the asking tokens that share a key head are the rows of one matrix,
 //    rows │ ▓▓▓▓▓▓▓ │   keys   │ ░░░░░░░ │      so that a key is read once for four rows.
-//         └─────────┘          └─────────┘      each thread: 4 rows x 4 keys, four dimensions a step
+//         └─────────┘          └─────────┘      each thread: 4 rows x 4 keys (shared/scoreBlock.wgsl)
 //
 // The asking tokens are `queries` of them from firstToken on: all, or as many as scratch memory has room for the scores of.
 // Sums are f32. Blocks whose keys come after the last of their tokens are left alone. headDim is a multiple of 4.
@@ -46,30 +46,20 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   let q = ((params.firstToken + row / group) * params.qkvDim + (kvHead * group + row % group) * params.headDim) / 4u;
   let key = min(firstKey + vec4u(0u, 1u, 2u, 3u), vec4u(params.keys - 1u));
   let k = (kvHead * params.context + key) * (params.headDim / 4u);
-  var sum0 = vec4f(0.0);  // key firstKey + 0, rows firstRow + 0, 1, 2, 3
-  var sum1 = vec4f(0.0);
-  var sum2 = vec4f(0.0);
-  var sum3 = vec4f(0.0);
-  for (var i = 0u; i < params.headDim / 4u; i++) {
-    let q0 = qkv[q.x + i];
-    let q1 = qkv[q.y + i];
-    let q2 = qkv[q.z + i];
-    let q3 = qkv[q.w + i];
-    sum0 += products(q0, q1, q2, q3, kCache[k.x + i]);
-    sum1 += products(q0, q1, q2, q3, kCache[k.y + i]);
-    sum2 += products(q0, q1, q2, q3, kCache[k.z + i]);
-    sum3 += products(q0, q1, q2, q3, kCache[k.w + i]);
-  }
+  let block = scoreBlock(q, k, params.headDim);  // [key, row]
 
-  let scale = 1.0 / sqrt(f32(params.headDim));
   let rowBlocks = (rows + 3u) / 4u;
   let outStart = (kvHead * rowBlocks + workgroup.y) * params.keys;
-  scores[outStart + key.x] = sum0 * scale;  // past the last key that one is written again, with its own score
-  scores[outStart + key.y] = sum1 * scale;
-  scores[outStart + key.z] = sum2 * scale;
-  scores[outStart + key.w] = sum3 * scale;
+  scores[outStart + key.x] = block[0];  // past the last key that one is written again, with its own score
+  scores[outStart + key.y] = block[1];
+  scores[outStart + key.z] = block[2];
+  scores[outStart + key.w] = block[3];
 }
 
-fn products(q0: vec4f, q1: vec4f, q2: vec4f, q3: vec4f, key: vec4f) -> vec4f {
-  return vec4f(dot(q0, key), dot(q1, key), dot(q2, key), dot(q3, key));
+fn queryAt(i: u32) -> vec4f {
+  return qkv[i];
+}
+
+fn keyAt(i: u32) -> vec4f {
+  return kCache[i];
 }

@@ -2,6 +2,7 @@ import { read, readWrite } from '../../../gpu/declaration.ts';
 import { defineKernel } from '../../../gpu/kernel.ts';
 import { assertMultipleOf, assertSizeAtMost } from '../../../gpu/kernelLimits.ts';
 import type { Symbols } from '../../../gpu/shapes.ts';
+import { weightedRows } from '../../shared/helpers.ts';
 import {
   attentionCase,
   attentionCases,
@@ -30,6 +31,7 @@ const unreadScores = attentionCase(
 export const attentionValues = defineKernel({
   name: 'attentionValues',
   code: new URL('./attentionValues.wgsl', import.meta.url),
+  helpers: [weightedRows],
   bindings: {
     scores: read('f32', ['kvHeads', rowBlocks, 'keys', 4]),
     vCache: read('f32', ['kvHeads', 'context', 'headDim']),

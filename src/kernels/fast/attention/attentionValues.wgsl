@@ -7,13 +7,8 @@
 //    rows │ ▓▓▓▓▓▓▓ │   keys   │ ░░░░░░░ │      with the online softmax: one vec4 of scores (▓), two of values (░).
 //         └─────────┘          └─────────┘      Threads of the same rows compute the same weights: cheaper than sharing them.
 //
-//   rowMax' = max(rowMax, score)      shrink = exp(rowMax - rowMax')      keyWeight = exp(score - rowMax')
-//   rowSum' = rowSum · shrink + keyWeight              values' = values · shrink + keyWeight · value
-//
-// Sums are f32, in the order of the keys. headDim is a multiple of 8.
-// Source: modeling_qwen2_5.py, Qwen2Attention; "Online normalizer calculation for softmax" (Milakov, Gimelshein 2018).
-
-const LOWEST_SCORE = -3.4e38;  // not -inf: (-inf) - (-inf) is NaN
+// Sums are f32, in the order of the keys: shared/weightedRows.wgsl. headDim is a multiple of 8.
+// Source: modeling_qwen2_5.py, Qwen2Attention
 
 override WORKGROUP_SIZE: u32 = 16u;
 
@@ -50,46 +45,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
 
   let row = min(4u * rowBlock + vec4u(0u, 1u, 2u, 3u), vec4u(rows - 1u));
   let token = params.firstToken + row / group;
-  let keyCount = start[0] + token + 1u;  // of each row; the last row's is the largest
+  let endKey = start[0] + token + 1u;  // of each row
   let scoresStart = (kvHead * rowBlocks + rowBlock) * params.keys;
   let valuesStart = kvHead * params.context * dimVecs + dim;
-  var rowMax = vec4f(LOWEST_SCORE);
-  var rowSum = vec4f(0.0);
-  var left0 = vec4f(0.0);  // row 0, dimensions 0, 1, 2, 3 of the eight
-  var right0 = vec4f(0.0);  // row 0, dimensions 4, 5, 6, 7
-  var left1 = vec4f(0.0);
-  var right1 = vec4f(0.0);
-  var left2 = vec4f(0.0);
-  var right2 = vec4f(0.0);
-  var left3 = vec4f(0.0);
-  var right3 = vec4f(0.0);
-  for (var key = 0u; key < keyCount.w; key++) {
-    let score = select(vec4f(LOWEST_SCORE), scores[scoresStart + key], vec4u(key) < keyCount);
-    let newMax = max(rowMax, score);
-    let shrink = exp(rowMax - newMax);
-    let keyWeight = exp(score - newMax);  // 0 after a row's last key: its maximum is far above LOWEST_SCORE by then
-    rowMax = newMax;
-    rowSum = rowSum * shrink + keyWeight;
-    let leftValue = vCache[valuesStart + key * dimVecs];
-    let rightValue = vCache[valuesStart + key * dimVecs + 1u];
-    left0 = left0 * shrink.x + keyWeight.x * leftValue;
-    right0 = right0 * shrink.x + keyWeight.x * rightValue;
-    left1 = left1 * shrink.y + keyWeight.y * leftValue;
-    right1 = right1 * shrink.y + keyWeight.y * rightValue;
-    left2 = left2 * shrink.z + keyWeight.z * leftValue;
-    right2 = right2 * shrink.z + keyWeight.z * rightValue;
-    left3 = left3 * shrink.w + keyWeight.w * leftValue;
-    right3 = right3 * shrink.w + keyWeight.w * rightValue;
+  var sums = noRows();
+  for (var key = 0u; key < endKey.w; key++) {  // the last row has the most keys
+    let score = select(vec4f(LOWEST_SCORE), scores[scoresStart + key], vec4u(key) < endKey);
+    let value = valuesStart + key * dimVecs;
+    addKey(&sums, score, vCache[value], vCache[value + 1u]);
   }
-
-  // Rows past the edge go where the last one goes, and are stored before it: whatever their scores hold, it wins.
-  let at = (token * heads + kvHead * group + row % group) * dimVecs + dim;
-  out[at.w] = left3 / rowSum.w;
-  out[at.w + 1u] = right3 / rowSum.w;
-  out[at.z] = left2 / rowSum.z;
-  out[at.z + 1u] = right2 / rowSum.z;
-  out[at.y] = left1 / rowSum.y;
-  out[at.y + 1u] = right1 / rowSum.y;
-  out[at.x] = left0 / rowSum.x;
-  out[at.x + 1u] = right0 / rowSum.x;
+  storeRows((token * heads + kvHead * group + row % group) * dimVecs + dim, sums);
 }

@@ -2,6 +2,7 @@ import { read, readWrite } from '../../../gpu/declaration.ts';
 import { defineKernel } from '../../../gpu/kernel.ts';
 import { assertMultipleOf, assertSizeAtMost } from '../../../gpu/kernelLimits.ts';
 import type { Symbols } from '../../../gpu/shapes.ts';
+import { products, scoreBlock } from '../../shared/helpers.ts';
 import { MAX_GROUPS } from './attentionScores.ts';
 import { visionScoresReference } from './reference/visionScores.ts';
 
@@ -19,6 +20,7 @@ import { visionScoresReference } from './reference/visionScores.ts';
 export const visionScores = defineKernel({
   name: 'visionScores',
   code: new URL('./visionScores.wgsl', import.meta.url),
+  helpers: [products, scoreBlock],
   bindings: {
     qkv: read('f32', ['patches', 'qkvDim']),
     segments: read('u32', ['patches', 2]),

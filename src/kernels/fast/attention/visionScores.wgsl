@@ -3,7 +3,7 @@
 //   scores[head, patch, key] = query[patch] · key[key] / sqrt(headDim),   key in the patch's segment
 //
 // The asking patches are `queries` of them from firstPatch on: all, or as many as scratch memory has room for the scores of.
-// Each thread: 4 patches x 4 keys, four dimensions a step. Blocks outside the segments of their patches are left alone:
+// Each thread: 4 patches x 4 keys (shared/scoreBlock.wgsl). Blocks outside the segments of their patches are left alone:
 // in window order a segment's patches stand in a row, so that segments of later patches never begin or end earlier.
 // Sums are f32. headDim is a multiple of 4.
 // Source: qwen2_5_vit.py, Qwen2_5_VLVisionSdpaAttention
@@ -37,29 +37,19 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   let key = min(firstKey + vec4u(0u, 1u, 2u, 3u), vec4u(params.patches - 1u));
   let q = (row * params.qkvDim + head * headDim) / 4u;
   let k = (key * params.qkvDim + hiddenSize + head * headDim) / 4u;
-  var sum0 = vec4f(0.0);  // key firstKey + 0, patches row.x, y, z, w
-  var sum1 = vec4f(0.0);
-  var sum2 = vec4f(0.0);
-  var sum3 = vec4f(0.0);
-  for (var i = 0u; i < headDim / 4u; i++) {
-    let q0 = qkv[q.x + i];
-    let q1 = qkv[q.y + i];
-    let q2 = qkv[q.z + i];
-    let q3 = qkv[q.w + i];
-    sum0 += products(q0, q1, q2, q3, qkv[k.x + i]);
-    sum1 += products(q0, q1, q2, q3, qkv[k.y + i]);
-    sum2 += products(q0, q1, q2, q3, qkv[k.z + i]);
-    sum3 += products(q0, q1, q2, q3, qkv[k.w + i]);
-  }
+  let block = scoreBlock(q, k, headDim);  // [key, patch]
 
-  let scale = 1.0 / sqrt(f32(headDim));
   let outStart = (head * ((params.queries + 3u) / 4u) + workgroup.y) * params.patches;
-  scores[outStart + key.x] = sum0 * scale;  // past the last patch the last key is written again, with its own score
-  scores[outStart + key.y] = sum1 * scale;
-  scores[outStart + key.z] = sum2 * scale;
-  scores[outStart + key.w] = sum3 * scale;
+  scores[outStart + key.x] = block[0];  // past the last patch the last key is written again, with its own score
+  scores[outStart + key.y] = block[1];
+  scores[outStart + key.z] = block[2];
+  scores[outStart + key.w] = block[3];
 }
 
-fn products(q0: vec4f, q1: vec4f, q2: vec4f, q3: vec4f, key: vec4f) -> vec4f {
-  return vec4f(dot(q0, key), dot(q1, key), dot(q2, key), dot(q3, key));
+fn queryAt(i: u32) -> vec4f {
+  return qkv[i];
+}
+
+fn keyAt(i: u32) -> vec4f {
+  return qkv[i];
 }

@@ -2,6 +2,7 @@ import { read, readWrite } from '../../../gpu/declaration.ts';
 import { defineKernel } from '../../../gpu/kernel.ts';
 import { assertMultipleOf, assertSizeAtMost } from '../../../gpu/kernelLimits.ts';
 import type { Symbols } from '../../../gpu/shapes.ts';
+import { weightedRows } from '../../shared/helpers.ts';
 import { MAX_GROUPS } from './attentionScores.ts';
 import { visionValuesReference } from './reference/visionValues.ts';
 import { segmentsCase, segmentsCases, visionHalfFlops } from './visionScores.ts';
@@ -24,6 +25,7 @@ const unreadScores = segmentsCase('scores that are not read are NaN', [3, 6, 1, 
 export const visionValues = defineKernel({
   name: 'visionValues',
   code: new URL('./visionValues.wgsl', import.meta.url),
+  helpers: [weightedRows],
   bindings: {
     scores: read('f32', ['numHeads', ({ queries }) => Math.ceil(queries / 4), 'patches', 4]),
     qkv: read('f32', ['patches', 'qkvDim']),

@@ -2,11 +2,9 @@
 //
 //   out[patch, head, :] = Σ_key softmax_key(scores[head, patch, key]) · value[key, :],   key in the patch's segment
 //
-// Each thread: 4 patches x 8 dimensions in registers, key after key with the online softmax as in attentionValues.
+// Each thread: 4 patches x 8 dimensions in registers, key after key (shared/weightedRows.wgsl).
 // Sums are f32, in the order of the keys. headDim is a multiple of 8.
-// Source: qwen2_5_vit.py, Qwen2_5_VLVisionSdpaAttention; "Online normalizer calculation for softmax" (Milakov, Gimelshein 2018).
-
-const LOWEST_SCORE = -3.4e38;  // not -inf: (-inf) - (-inf) is NaN
+// Source: qwen2_5_vit.py, Qwen2_5_VLVisionSdpaAttention
 
 override WORKGROUP_SIZE: u32 = 16u;
 
@@ -42,44 +40,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   let endKey = vec4u(segments[2u * row.x + 1u], segments[2u * row.y + 1u], segments[2u * row.z + 1u], segments[2u * row.w + 1u]);
   let scoresStart = (head * rowBlocks + rowBlock) * params.patches;
   let valuesStart = 2u * hiddenVecs + head * dimVecs + dim;
-  var rowMax = vec4f(LOWEST_SCORE);
-  var rowSum = vec4f(0.0);
-  var left0 = vec4f(0.0);  // row 0, dimensions 0, 1, 2, 3 of the eight
-  var right0 = vec4f(0.0);  // row 0, dimensions 4, 5, 6, 7
-  var left1 = vec4f(0.0);
-  var right1 = vec4f(0.0);
-  var left2 = vec4f(0.0);
-  var right2 = vec4f(0.0);
-  var left3 = vec4f(0.0);
-  var right3 = vec4f(0.0);
+  var sums = noRows();
   for (var key = firstKey.x; key < endKey.w; key++) {
     let inside = (vec4u(key) >= firstKey) & (vec4u(key) < endKey);  // the four may be of two segments
     let score = select(vec4f(LOWEST_SCORE), scores[scoresStart + key], inside);
-    let newMax = max(rowMax, score);
-    let shrink = exp(rowMax - newMax);
-    let keyWeight = exp(score - newMax);  // 0 after a segment; 1 before it, and its first key shrinks that sum to 0
-    rowMax = newMax;
-    rowSum = rowSum * shrink + keyWeight;
-    let leftValue = qkv[valuesStart + key * 3u * hiddenVecs];
-    let rightValue = qkv[valuesStart + key * 3u * hiddenVecs + 1u];
-    left0 = left0 * shrink.x + keyWeight.x * leftValue;
-    right0 = right0 * shrink.x + keyWeight.x * rightValue;
-    left1 = left1 * shrink.y + keyWeight.y * leftValue;
-    right1 = right1 * shrink.y + keyWeight.y * rightValue;
-    left2 = left2 * shrink.z + keyWeight.z * leftValue;
-    right2 = right2 * shrink.z + keyWeight.z * rightValue;
-    left3 = left3 * shrink.w + keyWeight.w * leftValue;
-    right3 = right3 * shrink.w + keyWeight.w * rightValue;
+    let value = valuesStart + key * 3u * hiddenVecs;
+    addKey(&sums, score, qkv[value], qkv[value + 1u]);
   }
-
-  // Patches past the edge go where the last one goes, and are stored before it: whatever their scores hold, it wins.
-  let at = row * hiddenVecs + head * dimVecs + dim;
-  out[at.w] = left3 / rowSum.w;
-  out[at.w + 1u] = right3 / rowSum.w;
-  out[at.z] = left2 / rowSum.z;
-  out[at.z + 1u] = right2 / rowSum.z;
-  out[at.y] = left1 / rowSum.y;
-  out[at.y + 1u] = right1 / rowSum.y;
-  out[at.x] = left0 / rowSum.x;
-  out[at.x + 1u] = right0 / rowSum.x;
+  storeRows(row * hiddenVecs + head * dimVecs + dim, sums);
 }

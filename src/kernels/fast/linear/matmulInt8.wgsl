@@ -45,95 +45,66 @@ fn main(@builtin(global_invocation_id) thread: vec3u) {
   let blocks = params.words / BLOCK_WORDS;
   let rowVecs = (params.rows + 7u) / 8u * 2u;  // groups of four rows
 
-  var upper0 = vec4f(0.0);  // row firstRow + 0, columns firstCol + 0, 1, 2, 3
-  var lower0 = vec4f(0.0);  // the same row, columns firstCol + 4, 5, 6, 7
-  var upper1 = vec4f(0.0);
-  var lower1 = vec4f(0.0);
-  var upper2 = vec4f(0.0);
-  var lower2 = vec4f(0.0);
-  var upper3 = vec4f(0.0);
-  var lower3 = vec4f(0.0);
-  var upper4 = vec4f(0.0);
-  var lower4 = vec4f(0.0);
-  var upper5 = vec4f(0.0);
-  var lower5 = vec4f(0.0);
-  var upper6 = vec4f(0.0);
-  var lower6 = vec4f(0.0);
-  var upper7 = vec4f(0.0);
-  var lower7 = vec4f(0.0);
+  var upper0 = mat4x4f();  // rows firstRow + 0, 1, 2, 3, columns firstCol + 0, 1, 2, 3
+  var lower0 = mat4x4f();  // the same rows, columns firstCol + 4, 5, 6, 7
+  var upper4 = mat4x4f();  // rows firstRow + 4, 5, 6, 7
+  var lower4 = mat4x4f();
   for (var block = 0u; block < blocks; block++) {
-    var upperDots0 = vec4i(0);
-    var lowerDots0 = vec4i(0);
-    var upperDots1 = vec4i(0);
-    var lowerDots1 = vec4i(0);
-    var upperDots2 = vec4i(0);
-    var lowerDots2 = vec4i(0);
-    var upperDots3 = vec4i(0);
-    var lowerDots3 = vec4i(0);
-    var upperDots4 = vec4i(0);
-    var lowerDots4 = vec4i(0);
-    var upperDots5 = vec4i(0);
-    var lowerDots5 = vec4i(0);
-    var upperDots6 = vec4i(0);
-    var lowerDots6 = vec4i(0);
-    var upperDots7 = vec4i(0);
-    var lowerDots7 = vec4i(0);
+    var upperDots0 = Dots();  // as above, of this block alone
+    var lowerDots0 = Dots();
+    var upperDots4 = Dots();
+    var lowerDots4 = Dots();
     for (var word = block * BLOCK_WORDS; word < (block + 1u) * BLOCK_WORDS; word++) {
       let rows0to3 = xQuants[word * rowVecs + 2u * thread.y];
       let rows4to7 = xQuants[word * rowVecs + 2u * thread.y + 1u];
       let upper = quants[2u * (thread.x * params.words + word)];
       let lower = quants[2u * (thread.x * params.words + word) + 1u];
-      upperDots0 += dots(rows0to3.x, upper);
-      lowerDots0 += dots(rows0to3.x, lower);
-      upperDots1 += dots(rows0to3.y, upper);
-      lowerDots1 += dots(rows0to3.y, lower);
-      upperDots2 += dots(rows0to3.z, upper);
-      lowerDots2 += dots(rows0to3.z, lower);
-      upperDots3 += dots(rows0to3.w, upper);
-      lowerDots3 += dots(rows0to3.w, lower);
-      upperDots4 += dots(rows4to7.x, upper);
-      lowerDots4 += dots(rows4to7.x, lower);
-      upperDots5 += dots(rows4to7.y, upper);
-      lowerDots5 += dots(rows4to7.y, lower);
-      upperDots6 += dots(rows4to7.z, upper);
-      lowerDots6 += dots(rows4to7.z, lower);
-      upperDots7 += dots(rows4to7.w, upper);
-      lowerDots7 += dots(rows4to7.w, lower);
+      upperDots0 = addDots(upperDots0, rows0to3, upper);
+      lowerDots0 = addDots(lowerDots0, rows0to3, lower);
+      upperDots4 = addDots(upperDots4, rows4to7, upper);
+      lowerDots4 = addDots(lowerDots4, rows4to7, lower);
     }
     let xScales0to3 = xScales[block * rowVecs + 2u * thread.y];
     let xScales4to7 = xScales[block * rowVecs + 2u * thread.y + 1u];
     let upperScales = scales[2u * (thread.x * blocks + block)];
     let lowerScales = scales[2u * (thread.x * blocks + block) + 1u];
-    upper0 += xScales0to3.x * upperScales * vec4f(upperDots0);
-    lower0 += xScales0to3.x * lowerScales * vec4f(lowerDots0);
-    upper1 += xScales0to3.y * upperScales * vec4f(upperDots1);
-    lower1 += xScales0to3.y * lowerScales * vec4f(lowerDots1);
-    upper2 += xScales0to3.z * upperScales * vec4f(upperDots2);
-    lower2 += xScales0to3.z * lowerScales * vec4f(lowerDots2);
-    upper3 += xScales0to3.w * upperScales * vec4f(upperDots3);
-    lower3 += xScales0to3.w * lowerScales * vec4f(lowerDots3);
-    upper4 += xScales4to7.x * upperScales * vec4f(upperDots4);
-    lower4 += xScales4to7.x * lowerScales * vec4f(lowerDots4);
-    upper5 += xScales4to7.y * upperScales * vec4f(upperDots5);
-    lower5 += xScales4to7.y * lowerScales * vec4f(lowerDots5);
-    upper6 += xScales4to7.z * upperScales * vec4f(upperDots6);
-    lower6 += xScales4to7.z * lowerScales * vec4f(lowerDots6);
-    upper7 += xScales4to7.w * upperScales * vec4f(upperDots7);
-    lower7 += xScales4to7.w * lowerScales * vec4f(lowerDots7);
+    upper0 += scaled(upperDots0, xScales0to3, upperScales);
+    lower0 += scaled(lowerDots0, xScales0to3, lowerScales);
+    upper4 += scaled(upperDots4, xScales4to7, upperScales);
+    lower4 += scaled(lowerDots4, xScales4to7, lowerScales);
   }
 
   // In a loop: eight copies of what becomes of a row take long to compile.
-  let sums = array(
-    upper0, lower0, upper1, lower1, upper2, lower2, upper3, lower3,
-    upper4, lower4, upper5, lower5, upper6, lower6, upper7, lower7,
-  );
+  let upper = array(upper0, upper4);
+  let lower = array(lower0, lower4);
   for (var row = firstRow; row < min(firstRow + 8u, params.rows); row++) {
-    let i = 2u * (row - firstRow);
-    storePanel(row, firstCol, sums[i], sums[i + 1u]);
+    let i = row - firstRow;
+    storePanel(row, firstCol, upper[i / 4u][i % 4u], lower[i / 4u][i % 4u]);
   }
 }
 
-/// Of four k of one row of x and four k of four columns.
+/// Sums of four rows and four columns, as integers.
+struct Dots {
+  row0: vec4i,
+  row1: vec4i,
+  row2: vec4i,
+  row3: vec4i,
+}
+
+/// Adds the products of four k of four rows of x and four k of four columns.
+fn addDots(sums: Dots, x: vec4u, w: vec4u) -> Dots {
+  return Dots(sums.row0 + dots(x.x, w), sums.row1 + dots(x.y, w), sums.row2 + dots(x.z, w), sums.row3 + dots(x.w, w));
+}
+
 fn dots(x: u32, w: vec4u) -> vec4i {
   return vec4i(dot4I8Packed(x, w.x), dot4I8Packed(x, w.y), dot4I8Packed(x, w.z), dot4I8Packed(x, w.w));
+}
+
+fn scaled(sums: Dots, rows: vec4f, columns: vec4f) -> mat4x4f {
+  return mat4x4f(
+    rows.x * columns * vec4f(sums.row0),
+    rows.y * columns * vec4f(sums.row1),
+    rows.z * columns * vec4f(sums.row2),
+    rows.w * columns * vec4f(sums.row3),
+  );
 }

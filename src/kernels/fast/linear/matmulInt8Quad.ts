@@ -1,6 +1,7 @@
 import { readWrite, write } from '../../../gpu/declaration.ts';
 import { defineKernel } from '../../../gpu/kernel.ts';
 import { matmulReference } from '../../plain/reference/matmul.ts';
+import { products } from '../../shared/helpers.ts';
 import { int8Contract } from './gemvInt8.ts';
 import { matmulInt8Contract } from './matmulInt8.ts';
 import { fromQuants } from './reference/int8.ts';
@@ -10,6 +11,7 @@ const { inputs, gateTolerance, ...contract } = matmulInt8Contract;
 const quad = {
   ...contract,
   code: new URL('./matmulInt8Quad.wgsl', import.meta.url),
+  helpers: [...contract.helpers, products],
   cases: [
     ...contract.cases,
     int8Contract.wholeCase('quads with one row block, or one panel', { rows: 20, words: 8, outDim: 34 }),

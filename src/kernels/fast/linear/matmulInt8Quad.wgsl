@@ -56,93 +56,44 @@ fn main(@builtin(global_invocation_id) thread: vec3u) {
   let rowVecs = (params.rows + 7u) / 8u * 2u;  // groups of four rows
   let rowVec = 2u * rowBlock + right;          // the four that this lane loads
 
-  var near0 = vec4f(0.0);  // of the rows that this lane loads the first, the columns that it loads
-  var far0 = vec4f(0.0);   // the same row, the other four columns
-  var near1 = vec4f(0.0);
-  var far1 = vec4f(0.0);
-  var near2 = vec4f(0.0);
-  var far2 = vec4f(0.0);
-  var near3 = vec4f(0.0);
-  var far3 = vec4f(0.0);
-  var near4 = vec4f(0.0);  // of the other rows the first
-  var far4 = vec4f(0.0);
-  var near5 = vec4f(0.0);
-  var far5 = vec4f(0.0);
-  var near6 = vec4f(0.0);
-  var far6 = vec4f(0.0);
-  var near7 = vec4f(0.0);
-  var far7 = vec4f(0.0);
+  var near0 = mat4x4f();  // the four rows that this lane loads, the columns that it loads
+  var far0 = mat4x4f();   // the same rows, the other four columns
+  var near4 = mat4x4f();  // the other four rows
+  var far4 = mat4x4f();
   for (var block = 0u; block < blocks; block++) {
-    var nearDots0 = vec4f(0.0);
-    var farDots0 = vec4f(0.0);
-    var nearDots1 = vec4f(0.0);
-    var farDots1 = vec4f(0.0);
-    var nearDots2 = vec4f(0.0);
-    var farDots2 = vec4f(0.0);
-    var nearDots3 = vec4f(0.0);
-    var farDots3 = vec4f(0.0);
-    var nearDots4 = vec4f(0.0);
-    var farDots4 = vec4f(0.0);
-    var nearDots5 = vec4f(0.0);
-    var farDots5 = vec4f(0.0);
-    var nearDots6 = vec4f(0.0);
-    var farDots6 = vec4f(0.0);
-    var nearDots7 = vec4f(0.0);
-    var farDots7 = vec4f(0.0);
+    var nearDots0 = mat4x4f();  // as above, of this block alone
+    var farDots0 = mat4x4f();
+    var nearDots4 = mat4x4f();
+    var farDots4 = mat4x4f();
     for (var word = block * BLOCK_WORDS; word < (block + 1u) * BLOCK_WORDS; word++) {
-      let x = unpackQuants(xQuants[word * rowVecs + rowVec]);
+      let rows0to3 = unpackQuants(xQuants[word * rowVecs + rowVec]);
       let near = unpackQuants(quants[2u * (panel * params.words + word) + below]);
-      let far = mat4x4f(quadSwapY(near[0]), quadSwapY(near[1]), quadSwapY(near[2]), quadSwapY(near[3]));
-      let x4 = quadSwapX(x[0]);
-      let x5 = quadSwapX(x[1]);
-      let x6 = quadSwapX(x[2]);
-      let x7 = quadSwapX(x[3]);
-      nearDots0 += x[0] * near;
-      farDots0 += x[0] * far;
-      nearDots1 += x[1] * near;
-      farDots1 += x[1] * far;
-      nearDots2 += x[2] * near;
-      farDots2 += x[2] * far;
-      nearDots3 += x[3] * near;
-      farDots3 += x[3] * far;
-      nearDots4 += x4 * near;
-      farDots4 += x4 * far;
-      nearDots5 += x5 * near;
-      farDots5 += x5 * far;
-      nearDots6 += x6 * near;
-      farDots6 += x6 * far;
-      nearDots7 += x7 * near;
-      farDots7 += x7 * far;
+      let rows4to7 = fromBeside(rows0to3);
+      let far = fromBelow(near);
+      nearDots0 += products(rows0to3, near);
+      farDots0 += products(rows0to3, far);
+      nearDots4 += products(rows4to7, near);
+      farDots4 += products(rows4to7, far);
     }
     let xScales0to3 = xScales[block * rowVecs + rowVec];
     let xScales4to7 = quadSwapX(xScales0to3);
     let nearScales = scales[2u * (panel * blocks + block) + below];
     let farScales = quadSwapY(nearScales);
-    near0 += xScales0to3.x * nearScales * nearDots0;
-    far0 += xScales0to3.x * farScales * farDots0;
-    near1 += xScales0to3.y * nearScales * nearDots1;
-    far1 += xScales0to3.y * farScales * farDots1;
-    near2 += xScales0to3.z * nearScales * nearDots2;
-    far2 += xScales0to3.z * farScales * farDots2;
-    near3 += xScales0to3.w * nearScales * nearDots3;
-    far3 += xScales0to3.w * farScales * farDots3;
-    near4 += xScales4to7.x * nearScales * nearDots4;
-    far4 += xScales4to7.x * farScales * farDots4;
-    near5 += xScales4to7.y * nearScales * nearDots5;
-    far5 += xScales4to7.y * farScales * farDots5;
-    near6 += xScales4to7.z * nearScales * nearDots6;
-    far6 += xScales4to7.z * farScales * farDots6;
-    near7 += xScales4to7.w * nearScales * nearDots7;
-    far7 += xScales4to7.w * farScales * farDots7;
+    near0 += scaled(nearDots0, xScales0to3, nearScales);
+    far0 += scaled(farDots0, xScales0to3, farScales);
+    near4 += scaled(nearDots4, xScales4to7, nearScales);
+    far4 += scaled(farDots4, xScales4to7, farScales);
   }
 
   // In a loop: eight copies of what becomes of a row take long to compile.
-  let nears = array(near0, near1, near2, near3, near4, near5, near6, near7);
-  let fars = array(far0, far1, far2, far3, far4, far5, far6, far7);
+  let nears = array(near0, near4);
+  let fars = array(far0, far4);
   for (var row = firstRow; row < min(firstRow + 8u, params.rows); row++) {
     let i = (row - firstRow + 4u * right) % 8u;  // the rows that this lane has loaded come first
+    let near = nears[i / 4u][i % 4u];
+    let far = fars[i / 4u][i % 4u];
     let isBelow = below == 1u;
-    storePanel(row, firstCol, select(nears[i], fars[i], isBelow), select(fars[i], nears[i], isBelow));
+    storePanel(row, firstCol, select(near, far, isBelow), select(far, near, isBelow));
   }
 }
 
@@ -154,4 +105,19 @@ fn unpackQuants(words: vec4u) -> mat4x4f {
     vec4f(unpack4xI8(words.z)),
     vec4f(unpack4xI8(words.w)),
   );
+}
+
+/// What the other lane of the quad's row has loaded.
+fn fromBeside(own: mat4x4f) -> mat4x4f {
+  return mat4x4f(quadSwapX(own[0]), quadSwapX(own[1]), quadSwapX(own[2]), quadSwapX(own[3]));
+}
+
+/// What the other lane of the quad's column has loaded.
+fn fromBelow(own: mat4x4f) -> mat4x4f {
+  return mat4x4f(quadSwapY(own[0]), quadSwapY(own[1]), quadSwapY(own[2]), quadSwapY(own[3]));
+}
+
+fn scaled(sums: mat4x4f, rows: vec4f, columns: vec4f) -> mat4x4f {
+  let scales = outer(rows, columns);
+  return mat4x4f(scales[0] * sums[0], scales[1] * sums[1], scales[2] * sums[2], scales[3] * sums[3]);
 }

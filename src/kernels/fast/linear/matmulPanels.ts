@@ -1,7 +1,7 @@
 import { type KernelCase, panels, read, readWrite, weights, write } from '../../../gpu/declaration.ts';
 import { defineKernel } from '../../../gpu/kernel.ts';
 import { matmulReference } from '../../plain/reference/matmul.ts';
-import { erf, readPanel, readWeight, storePanel } from '../../shared/helpers.ts';
+import { erf, products, readPanel, readWeight, storePanel } from '../../shared/helpers.ts';
 import {
   fromTransposed,
   linearAddReference,
@@ -12,7 +12,7 @@ import {
 /** What the kernels of a linear layer on many rows have in common; see `matmulPanels`. */
 export const matmulPanelsContract = {
   code: new URL('./matmulPanels.wgsl', import.meta.url),
-  helpers: [readWeight, readPanel, erf, storePanel],
+  helpers: [readWeight, readPanel, products, erf, storePanel],
   inputs: {
     xT: read('f32', ['inDim', ({ rows }) => 8 * Math.ceil(rows / 8)]),
     weight: panels(['outDim', 'inDim']),

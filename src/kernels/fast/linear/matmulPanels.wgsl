@@ -41,51 +41,25 @@ fn main(@builtin(global_invocation_id) thread: vec3u) {
   let panelStart = thread.x * params.inDim;
   let rowVecs = (params.rows + 7u) / 8u * 2u;  // vec4 per k
 
-  var upper0 = vec4f(0.0);  // row firstRow + 0, columns firstCol + 0, 1, 2, 3
-  var lower0 = vec4f(0.0);  // the same row, columns firstCol + 4, 5, 6, 7
-  var upper1 = vec4f(0.0);
-  var lower1 = vec4f(0.0);
-  var upper2 = vec4f(0.0);
-  var lower2 = vec4f(0.0);
-  var upper3 = vec4f(0.0);
-  var lower3 = vec4f(0.0);
-  var upper4 = vec4f(0.0);
-  var lower4 = vec4f(0.0);
-  var upper5 = vec4f(0.0);
-  var lower5 = vec4f(0.0);
-  var upper6 = vec4f(0.0);
-  var lower6 = vec4f(0.0);
-  var upper7 = vec4f(0.0);
-  var lower7 = vec4f(0.0);
+  var upper0 = mat4x4f();  // rows firstRow + 0, 1, 2, 3, columns firstCol + 0, 1, 2, 3
+  var lower0 = mat4x4f();  // the same rows, columns firstCol + 4, 5, 6, 7
+  var upper4 = mat4x4f();  // rows firstRow + 4, 5, 6, 7
+  var lower4 = mat4x4f();
   for (var k = 0u; k < params.inDim; k++) {
     let w = panelColumn(panelStart + k);
     let rows0to3 = xT[k * rowVecs + 2u * thread.y];
     let rows4to7 = xT[k * rowVecs + 2u * thread.y + 1u];
-    upper0 += rows0to3.x * w.upper;
-    lower0 += rows0to3.x * w.lower;
-    upper1 += rows0to3.y * w.upper;
-    lower1 += rows0to3.y * w.lower;
-    upper2 += rows0to3.z * w.upper;
-    lower2 += rows0to3.z * w.lower;
-    upper3 += rows0to3.w * w.upper;
-    lower3 += rows0to3.w * w.lower;
-    upper4 += rows4to7.x * w.upper;
-    lower4 += rows4to7.x * w.lower;
-    upper5 += rows4to7.y * w.upper;
-    lower5 += rows4to7.y * w.lower;
-    upper6 += rows4to7.z * w.upper;
-    lower6 += rows4to7.z * w.lower;
-    upper7 += rows4to7.w * w.upper;
-    lower7 += rows4to7.w * w.lower;
+    upper0 += outer(rows0to3, w.upper);
+    lower0 += outer(rows0to3, w.lower);
+    upper4 += outer(rows4to7, w.upper);
+    lower4 += outer(rows4to7, w.lower);
   }
 
   // In a loop: eight copies of what becomes of a row take long to compile.
-  let sums = array(
-    upper0, lower0, upper1, lower1, upper2, lower2, upper3, lower3,
-    upper4, lower4, upper5, lower5, upper6, lower6, upper7, lower7,
-  );
+  let upper = array(upper0, upper4);
+  let lower = array(lower0, lower4);
   for (var row = firstRow; row < min(firstRow + 8u, params.rows); row++) {
-    let i = 2u * (row - firstRow);
-    storePanel(row, firstCol, sums[i], sums[i + 1u]);
+    let i = row - firstRow;
+    storePanel(row, firstCol, upper[i / 4u][i % 4u], lower[i / 4u][i % 4u]);
   }
 }

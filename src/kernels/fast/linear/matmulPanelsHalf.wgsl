@@ -56,94 +56,54 @@ fn main(
   @builtin(local_invocation_id) thread: vec3u,
   @builtin(local_invocation_index) index: u32,
 ) {
-  var upper0 = vec4f(0.0);  // row 0 of the thread's eight, columns 0, 1, 2, 3 of its panel
-  var lower0 = vec4f(0.0);  // the same row, columns 4, 5, 6, 7
-  var upper1 = vec4f(0.0);
-  var lower1 = vec4f(0.0);
-  var upper2 = vec4f(0.0);
-  var lower2 = vec4f(0.0);
-  var upper3 = vec4f(0.0);
-  var lower3 = vec4f(0.0);
-  var upper4 = vec4f(0.0);
-  var lower4 = vec4f(0.0);
-  var upper5 = vec4f(0.0);
-  var lower5 = vec4f(0.0);
-  var upper6 = vec4f(0.0);
-  var lower6 = vec4f(0.0);
-  var upper7 = vec4f(0.0);
-  var lower7 = vec4f(0.0);
+  var upper0 = mat4x4f();  // rows 0, 1, 2, 3 of the thread's eight, columns 0, 1, 2, 3 of its panel
+  var lower0 = mat4x4f();  // the same rows, columns 4, 5, 6, 7
+  var upper4 = mat4x4f();  // rows 4, 5, 6, 7
+  var lower4 = mat4x4f();
   for (var firstK = 0u; firstK < params.inDim; firstK += K_STEP) {
     stageRows(group.y * ROW_VECS, firstK, index);
     stagePanels(group.x * TILE_PANELS, firstK, index);
     workgroupBarrier();
-    var stepUpper0 = vec4h(0.0);  // as above, of this step alone
-    var stepLower0 = vec4h(0.0);
-    var stepUpper1 = vec4h(0.0);
-    var stepLower1 = vec4h(0.0);
-    var stepUpper2 = vec4h(0.0);
-    var stepLower2 = vec4h(0.0);
-    var stepUpper3 = vec4h(0.0);
-    var stepLower3 = vec4h(0.0);
-    var stepUpper4 = vec4h(0.0);
-    var stepLower4 = vec4h(0.0);
-    var stepUpper5 = vec4h(0.0);
-    var stepLower5 = vec4h(0.0);
-    var stepUpper6 = vec4h(0.0);
-    var stepLower6 = vec4h(0.0);
-    var stepUpper7 = vec4h(0.0);
-    var stepLower7 = vec4h(0.0);
+    var stepUpper0 = mat4x4h();  // as above, of this step alone
+    var stepLower0 = mat4x4h();
+    var stepUpper4 = mat4x4h();
+    var stepLower4 = mat4x4h();
     for (var k = 0u; k < K_STEP; k++) {
       let w = weightTile[k * STRIDE + thread.x];
       let rows0to3 = xTile[k * ROW_VECS + 2u * thread.y];
       let rows4to7 = xTile[k * ROW_VECS + 2u * thread.y + 1u];
-      stepUpper0 = fma(rows0to3.xxxx, w.upper, stepUpper0);
-      stepLower0 = fma(rows0to3.xxxx, w.lower, stepLower0);
-      stepUpper1 = fma(rows0to3.yyyy, w.upper, stepUpper1);
-      stepLower1 = fma(rows0to3.yyyy, w.lower, stepLower1);
-      stepUpper2 = fma(rows0to3.zzzz, w.upper, stepUpper2);
-      stepLower2 = fma(rows0to3.zzzz, w.lower, stepLower2);
-      stepUpper3 = fma(rows0to3.wwww, w.upper, stepUpper3);
-      stepLower3 = fma(rows0to3.wwww, w.lower, stepLower3);
-      stepUpper4 = fma(rows4to7.xxxx, w.upper, stepUpper4);
-      stepLower4 = fma(rows4to7.xxxx, w.lower, stepLower4);
-      stepUpper5 = fma(rows4to7.yyyy, w.upper, stepUpper5);
-      stepLower5 = fma(rows4to7.yyyy, w.lower, stepLower5);
-      stepUpper6 = fma(rows4to7.zzzz, w.upper, stepUpper6);
-      stepLower6 = fma(rows4to7.zzzz, w.lower, stepLower6);
-      stepUpper7 = fma(rows4to7.wwww, w.upper, stepUpper7);
-      stepLower7 = fma(rows4to7.wwww, w.lower, stepLower7);
+      stepUpper0 = addOuter(stepUpper0, rows0to3, w.upper);
+      stepLower0 = addOuter(stepLower0, rows0to3, w.lower);
+      stepUpper4 = addOuter(stepUpper4, rows4to7, w.upper);
+      stepLower4 = addOuter(stepLower4, rows4to7, w.lower);
     }
-    upper0 += vec4f(stepUpper0);
-    lower0 += vec4f(stepLower0);
-    upper1 += vec4f(stepUpper1);
-    lower1 += vec4f(stepLower1);
-    upper2 += vec4f(stepUpper2);
-    lower2 += vec4f(stepLower2);
-    upper3 += vec4f(stepUpper3);
-    lower3 += vec4f(stepLower3);
-    upper4 += vec4f(stepUpper4);
-    lower4 += vec4f(stepLower4);
-    upper5 += vec4f(stepUpper5);
-    lower5 += vec4f(stepLower5);
-    upper6 += vec4f(stepUpper6);
-    lower6 += vec4f(stepLower6);
-    upper7 += vec4f(stepUpper7);
-    lower7 += vec4f(stepLower7);
+    upper0 += mat4x4f(stepUpper0);
+    lower0 += mat4x4f(stepLower0);
+    upper4 += mat4x4f(stepUpper4);
+    lower4 += mat4x4f(stepLower4);
     workgroupBarrier();  // before the next step overwrites the tiles
   }
 
   let firstRow = group.y * TILE_ROWS + 8u * thread.y;
   let firstCol = 8u * (group.x * TILE_PANELS + thread.x);  // within this piece of the weight
   // In a loop: eight copies of what becomes of a row take long to compile.
-  let sums = array(
-    upper0, lower0, upper1, lower1, upper2, lower2, upper3, lower3,
-    upper4, lower4, upper5, lower5, upper6, lower6, upper7, lower7,
-  );
+  let upper = array(upper0, upper4);
+  let lower = array(lower0, lower4);
   for (var row = firstRow; row < min(firstRow + 8u, params.rows); row++) {
-    let i = 2u * (row - firstRow);
+    let i = row - firstRow;
     let scale = xScales[row / 4u][row % 4u];
-    storePanel(row, firstCol, sums[i] * scale, sums[i + 1u] * scale);
+    storePanel(row, firstCol, upper[i / 4u][i % 4u] * scale, lower[i / 4u][i % 4u] * scale);
   }
+}
+
+/// As sums + outer(rows, columns) of shared/products.wgsl.
+fn addOuter(sums: mat4x4h, rows: vec4h, columns: vec4h) -> mat4x4h {
+  return mat4x4h(
+    fma(rows.xxxx, columns, sums[0]),
+    fma(rows.yyyy, columns, sums[1]),
+    fma(rows.zzzz, columns, sums[2]),
+    fma(rows.wwww, columns, sums[3]),
+  );
 }
 
 /// K_STEP columns of x, from column firstK and, in vec4, row firstVec. A thread brings the same rows in each round.

@@ -46,38 +46,14 @@ fn main(@builtin(global_invocation_id) thread: vec3u) {
   let rowVecs = (params.rows + 7u) / 8u * 2u;                      // vec4 per k
   let rowVec = min(4u * thread.y + thread.x % 4u, rowVecs - 1u);   // the four rows that this lane loads
 
-  var upper0 = vec4f(0.0);  // row 16 · thread.y + 0, columns 8 · panel + 0, 1, 2, 3
-  var lower0 = vec4f(0.0);  // the same row, columns 8 · panel + 4, 5, 6, 7
-  var upper1 = vec4f(0.0);
-  var lower1 = vec4f(0.0);
-  var upper2 = vec4f(0.0);
-  var lower2 = vec4f(0.0);
-  var upper3 = vec4f(0.0);
-  var lower3 = vec4f(0.0);
-  var upper4 = vec4f(0.0);
-  var lower4 = vec4f(0.0);
-  var upper5 = vec4f(0.0);
-  var lower5 = vec4f(0.0);
-  var upper6 = vec4f(0.0);
-  var lower6 = vec4f(0.0);
-  var upper7 = vec4f(0.0);
-  var lower7 = vec4f(0.0);
-  var upper8 = vec4f(0.0);
-  var lower8 = vec4f(0.0);
-  var upper9 = vec4f(0.0);
-  var lower9 = vec4f(0.0);
-  var upper10 = vec4f(0.0);
-  var lower10 = vec4f(0.0);
-  var upper11 = vec4f(0.0);
-  var lower11 = vec4f(0.0);
-  var upper12 = vec4f(0.0);
-  var lower12 = vec4f(0.0);
-  var upper13 = vec4f(0.0);
-  var lower13 = vec4f(0.0);
-  var upper14 = vec4f(0.0);
-  var lower14 = vec4f(0.0);
-  var upper15 = vec4f(0.0);
-  var lower15 = vec4f(0.0);
+  var upper0 = mat4x4f();  // rows 16 · thread.y + 0, 1, 2, 3, columns 8 · panel + 0, 1, 2, 3
+  var lower0 = mat4x4f();  // the same rows, columns 8 · panel + 4, 5, 6, 7
+  var upper4 = mat4x4f();  // the next four rows
+  var lower4 = mat4x4f();
+  var upper8 = mat4x4f();
+  var lower8 = mat4x4f();
+  var upper12 = mat4x4f();
+  var lower12 = mat4x4f();
   for (var k = 0u; k < params.inDim; k++) {
     let w = panelColumn(panelStart + k);
     let own = xT[k * rowVecs + rowVec];
@@ -85,38 +61,14 @@ fn main(@builtin(global_invocation_id) thread: vec3u) {
     let rows4to7 = quadBroadcast(own, 1u);
     let rows8to11 = quadBroadcast(own, 2u);
     let rows12to15 = quadBroadcast(own, 3u);
-    upper0 += rows0to3.x * w.upper;
-    lower0 += rows0to3.x * w.lower;
-    upper1 += rows0to3.y * w.upper;
-    lower1 += rows0to3.y * w.lower;
-    upper2 += rows0to3.z * w.upper;
-    lower2 += rows0to3.z * w.lower;
-    upper3 += rows0to3.w * w.upper;
-    lower3 += rows0to3.w * w.lower;
-    upper4 += rows4to7.x * w.upper;
-    lower4 += rows4to7.x * w.lower;
-    upper5 += rows4to7.y * w.upper;
-    lower5 += rows4to7.y * w.lower;
-    upper6 += rows4to7.z * w.upper;
-    lower6 += rows4to7.z * w.lower;
-    upper7 += rows4to7.w * w.upper;
-    lower7 += rows4to7.w * w.lower;
-    upper8 += rows8to11.x * w.upper;
-    lower8 += rows8to11.x * w.lower;
-    upper9 += rows8to11.y * w.upper;
-    lower9 += rows8to11.y * w.lower;
-    upper10 += rows8to11.z * w.upper;
-    lower10 += rows8to11.z * w.lower;
-    upper11 += rows8to11.w * w.upper;
-    lower11 += rows8to11.w * w.lower;
-    upper12 += rows12to15.x * w.upper;
-    lower12 += rows12to15.x * w.lower;
-    upper13 += rows12to15.y * w.upper;
-    lower13 += rows12to15.y * w.lower;
-    upper14 += rows12to15.z * w.upper;
-    lower14 += rows12to15.z * w.lower;
-    upper15 += rows12to15.w * w.upper;
-    lower15 += rows12to15.w * w.lower;
+    upper0 += outer(rows0to3, w.upper);
+    lower0 += outer(rows0to3, w.lower);
+    upper4 += outer(rows4to7, w.upper);
+    lower4 += outer(rows4to7, w.lower);
+    upper8 += outer(rows8to11, w.upper);
+    lower8 += outer(rows8to11, w.lower);
+    upper12 += outer(rows12to15, w.upper);
+    lower12 += outer(rows12to15, w.lower);
   }
 
   if (8u * thread.x >= params.weightRows) {
@@ -125,14 +77,10 @@ fn main(@builtin(global_invocation_id) thread: vec3u) {
   let firstRow = 16u * thread.y;
   let firstCol = 8u * thread.x;  // within this piece of the weight
   // In a loop: sixteen copies of what becomes of a row take long to compile.
-  let sums = array(
-    upper0, lower0, upper1, lower1, upper2, lower2, upper3, lower3,
-    upper4, lower4, upper5, lower5, upper6, lower6, upper7, lower7,
-    upper8, lower8, upper9, lower9, upper10, lower10, upper11, lower11,
-    upper12, lower12, upper13, lower13, upper14, lower14, upper15, lower15,
-  );
+  let upper = array(upper0, upper4, upper8, upper12);
+  let lower = array(lower0, lower4, lower8, lower12);
   for (var row = firstRow; row < min(firstRow + 16u, params.rows); row++) {
-    let i = 2u * (row - firstRow);
-    storePanel(row, firstCol, sums[i], sums[i + 1u]);
+    let i = row - firstRow;
+    storePanel(row, firstCol, upper[i / 4u][i % 4u], lower[i / 4u][i % 4u]);
   }
 }

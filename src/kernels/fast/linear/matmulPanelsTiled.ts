@@ -1,7 +1,6 @@
 import { readWrite, write } from '../../../gpu/declaration.ts';
 import { defineKernel } from '../../../gpu/kernel.ts';
 import { matmulReference } from '../../plain/reference/matmul.ts';
-import { erf, readWeight, storePanel } from '../../shared/helpers.ts';
 import { endingCases, matmulPanelsContract } from './matmulPanels.ts';
 import {
   fromTransposed,
@@ -14,7 +13,6 @@ const { inputs, gateTolerance, ...contract } = matmulPanelsContract;
 const tiled = {
   ...contract,
   code: new URL('./matmulPanelsTiled.wgsl', import.meta.url),
-  helpers: [readWeight, erf, storePanel],
   dispatch: ({ rows, weightRows }: Record<string, number>, constants: Record<string, number>) => [
     Math.ceil(weightRows / (8 * constants.TILE_PANELS)),
     Math.ceil(rows / constants.TILE_ROWS),

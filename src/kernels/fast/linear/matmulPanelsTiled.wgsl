@@ -46,22 +46,10 @@ fn main(
   @builtin(local_invocation_id) thread: vec3u,
   @builtin(local_invocation_index) index: u32,
 ) {
-  var upper0 = vec4f(0.0);  // row 0 of the thread's eight, columns 0, 1, 2, 3 of its panel
-  var lower0 = vec4f(0.0);  // the same row, columns 4, 5, 6, 7
-  var upper1 = vec4f(0.0);
-  var lower1 = vec4f(0.0);
-  var upper2 = vec4f(0.0);
-  var lower2 = vec4f(0.0);
-  var upper3 = vec4f(0.0);
-  var lower3 = vec4f(0.0);
-  var upper4 = vec4f(0.0);
-  var lower4 = vec4f(0.0);
-  var upper5 = vec4f(0.0);
-  var lower5 = vec4f(0.0);
-  var upper6 = vec4f(0.0);
-  var lower6 = vec4f(0.0);
-  var upper7 = vec4f(0.0);
-  var lower7 = vec4f(0.0);
+  var upper0 = mat4x4f();  // rows 0, 1, 2, 3 of the thread's eight, columns 0, 1, 2, 3 of its panel
+  var lower0 = mat4x4f();  // the same rows, columns 4, 5, 6, 7
+  var upper4 = mat4x4f();  // rows 4, 5, 6, 7
+  var lower4 = mat4x4f();
   for (var firstK = 0u; firstK < params.inDim; firstK += K_STEP) {
     stageRows(group.y * ROW_VECS, firstK, index);
     stagePanels(group.x * TILE_PANELS, firstK, index);
@@ -70,22 +58,10 @@ fn main(
       let w = tileColumn(k, thread.x);
       let rows0to3 = xTile[k * ROW_VECS + 2u * thread.y];
       let rows4to7 = xTile[k * ROW_VECS + 2u * thread.y + 1u];
-      upper0 += rows0to3.x * w.upper;
-      lower0 += rows0to3.x * w.lower;
-      upper1 += rows0to3.y * w.upper;
-      lower1 += rows0to3.y * w.lower;
-      upper2 += rows0to3.z * w.upper;
-      lower2 += rows0to3.z * w.lower;
-      upper3 += rows0to3.w * w.upper;
-      lower3 += rows0to3.w * w.lower;
-      upper4 += rows4to7.x * w.upper;
-      lower4 += rows4to7.x * w.lower;
-      upper5 += rows4to7.y * w.upper;
-      lower5 += rows4to7.y * w.lower;
-      upper6 += rows4to7.z * w.upper;
-      lower6 += rows4to7.z * w.lower;
-      upper7 += rows4to7.w * w.upper;
-      lower7 += rows4to7.w * w.lower;
+      upper0 += outer(rows0to3, w.upper);
+      lower0 += outer(rows0to3, w.lower);
+      upper4 += outer(rows4to7, w.upper);
+      lower4 += outer(rows4to7, w.lower);
     }
     workgroupBarrier();  // before the next step overwrites the tiles
   }
@@ -93,13 +69,11 @@ fn main(
   let firstRow = group.y * TILE_ROWS + 8u * thread.y;
   let firstCol = 8u * (group.x * TILE_PANELS + thread.x);  // within this piece of the weight
   // In a loop: eight copies of what becomes of a row take long to compile.
-  let sums = array(
-    upper0, lower0, upper1, lower1, upper2, lower2, upper3, lower3,
-    upper4, lower4, upper5, lower5, upper6, lower6, upper7, lower7,
-  );
+  let upper = array(upper0, upper4);
+  let lower = array(lower0, lower4);
   for (var row = firstRow; row < min(firstRow + 8u, params.rows); row++) {
-    let i = 2u * (row - firstRow);
-    storePanel(row, firstCol, sums[i], sums[i + 1u]);
+    let i = row - firstRow;
+    storePanel(row, firstCol, upper[i / 4u][i % 4u], lower[i / 4u][i % 4u]);
   }
 }
 
@@ -127,25 +101,11 @@ fn stagePanels(firstPanel: u32, firstK: u32, index: u32) {
   }
 }
 
-/// Eight weights of one column: those of the panel's rows 0, 1, 2, 3, and of its rows 4, 5, 6, 7.
-struct TileColumn {
-  upper: vec4f,
-  lower: vec4f,
-}
-
 /// As panelColumn of shared/readPanel.wgsl, out of the tile.
-fn tileColumn(k: u32, panel: u32) -> TileColumn {
+fn tileColumn(k: u32, panel: u32) -> PanelColumn {
   let i = k * COLUMN_WORDS * STRIDE + panel;
-  let words = weightTile[i];
   if (WEIGHT_DTYPE == 0u) {
-    return TileColumn(bitcast<vec4f>(words), bitcast<vec4f>(weightTile[i + STRIDE]));
+    return PanelColumn(bitcast<vec4f>(weightTile[i]), bitcast<vec4f>(weightTile[i + STRIDE]));
   }
-  if (WEIGHT_DTYPE == 1u) {
-    return TileColumn(bitcast<vec4f>(words << vec4u(16u)), bitcast<vec4f>(words & vec4u(0xffff0000u)));
-  }
-  let row0 = unpack2x16float(words.x);
-  let row1 = unpack2x16float(words.y);
-  let row2 = unpack2x16float(words.z);
-  let row3 = unpack2x16float(words.w);
-  return TileColumn(vec4f(row0.x, row1.x, row2.x, row3.x), vec4f(row0.y, row1.y, row2.y, row3.y));
+  return unpackColumn(weightTile[i]);
 }
