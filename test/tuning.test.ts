@@ -68,7 +68,7 @@ describe(`tune, on ${gpu.description}`, () => {
   });
 
   it('neither times nor takes a candidate that is wrong, or does not compile', async () => {
-    const adds = gemv({ EPILOGUE: 1 }); // to whatever is in the output
+    const adds = gemv({ ADD: 1 }); // to whatever is in the output
     const tooLarge = gemv({ WORKGROUP_SIZE: 2 ** 20 });
     const { rows } = await tuned(down, [adds, tooLarge], [[100]]);
     expect(rows[0].chosen).toEqual(defaultVariant(gpu, 'gemvPanels'));
@@ -80,7 +80,7 @@ describe(`tune, on ${gpu.description}`, () => {
   });
 
   it('takes no candidate whose other endings are wrong', async () => {
-    const storesOnly = gemv({ EPILOGUE: 0, WORKGROUP_SIZE: 32 }); // gemvPanelsAdd would store, too
+    const storesOnly = gemv({ ADD: 0, WORKGROUP_SIZE: 32 }); // gemvPanelsAdd would store, too
     const { rows } = await tuned(down, [storesOnly], [[100, 10]]);
     expect(rows[0].chosen).toEqual(defaultVariant(gpu, 'gemvPanels'));
     expect(rows[0].candidates[1].verdict).toMatch(/^gemvPanelsAdd: /);
@@ -180,7 +180,7 @@ describe('the cache of tunings', () => {
     ['an unknown kernel', '{"tuning": {"gemm": {}}}'],
     [
       'a choice that is no candidate',
-      '{"tuning": {"gemvPanels": {"x": {"kernel": "gemvPanels", "constants": {"EPILOGUE": 1}}}}}',
+      '{"tuning": {"gemvPanels": {"x": {"kernel": "gemvPanels", "constants": {"ADD": 1}}}}}',
     ],
     ['a choice that is null', '{"tuning": {"gemvPanels": {"x": null}}}'],
   ])('takes %s as none', async (_, text) => {

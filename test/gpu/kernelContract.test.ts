@@ -4,9 +4,12 @@ import { type KernelDeclaration, read, write } from '../../src/gpu/declaration.t
 import { type Gpu, openGpu } from '../../src/gpu/device.ts';
 import { defineKernel } from '../../src/gpu/kernel.ts';
 import { checkKernel } from '../../src/gpu/measure/checkKernel.ts';
+import { PANEL_ROWS } from '../../src/gpu/panels.ts';
 import { Pass } from '../../src/gpu/pass.ts';
 import { freeTensors, readTensor, upload, zeros } from '../../src/gpu/tensor.ts';
+import { parseWgsl } from '../../src/gpu/wgslInterface.ts';
 import { kernels } from '../../src/kernels/kernelSet.ts';
+import { panelRows } from '../../src/kernels/shared/helpers.ts';
 
 const gpu = await openGpu();
 afterAll(() => gpu.destroy());
@@ -84,6 +87,12 @@ describe('a kernel runs', () => {
     expect(seen).toEqual({ kept: [4], later: [8] });
     await pass.destroy();
     await freeTensors(gpu, [x]);
+  });
+});
+
+describe('a number of both sides', () => {
+  it('is the same in the text: the rows of a panel', async () => {
+    expect(parseWgsl(await gpu.readText(panelRows)).consts).toEqual({ PANEL_ROWS });
   });
 });
 

@@ -6,6 +6,7 @@ export const onlineSoftmax = new URL('./onlineSoftmax.wgsl', import.meta.url);
 export const banned = new URL('./banned.wgsl', import.meta.url);
 export const random = new URL('./random.wgsl', import.meta.url);
 export const samplingCut = new URL('./samplingCut.wgsl', import.meta.url);
+export const panelRows = new URL('./panelRows.wgsl', import.meta.url);
 export const readPanel = new URL('./readPanel.wgsl', import.meta.url);
 export const gemvPanel = new URL('./gemvPanel.wgsl', import.meta.url);
 export const erf = new URL('./erf.wgsl', import.meta.url);

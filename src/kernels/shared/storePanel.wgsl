@@ -1,20 +1,15 @@
 // What a linear layer on panels does with its sums. The kernel declares bias: array<u32>, out: array<f32>, params with outDim,
-// weightFirstRow and weightRows, has erf.wgsl among its helpers, and
+// weightFirstRow and weightRows, has erf.wgsl and readWeight.wgsl among its helpers, and
 //   override BIAS_DTYPE: u32 = 0u;  // set by the host from the tensor: 0 f32, 1 bf16, 2 f16
-//   override EPILOGUE: u32 = 0u;    // set by the declaration:
-//
-//   0 STORE   out[row, col]  = sum + bias[col]
-//   1 ADD     out[row, col] += sum + bias[col]                            the residual connection
-//   2 GATE    out[row, i]    = silu(sum₂ᵢ + bias₂ᵢ) · (sum₂ᵢ₊₁ + bias₂ᵢ₊₁)   gate and up columns in turn, silu(g) = g / (1 + exp(-g))
-//   3 GELU    out[row, col]  = gelu(sum + bias[col])                      the exact one, see erf.wgsl
 
-const ADD = 1u;
-const GATE = 2u;
-const GELU = 3u;
+// The declaration sets one of the three, or none: out[row, col] = sum + bias[col]. See linearFamily.ts.
+override ADD: bool = false;   // out[row, col] += sum + bias[col]: the residual connection
+override GATE: bool = false;  // out[row, i] = silu(sum₂ᵢ + bias₂ᵢ) · (sum₂ᵢ₊₁ + bias₂ᵢ₊₁): gate and up columns in turn; silu(g) = g / (1 + exp(-g))
+override GELU: bool = false;  // out[row, col] = gelu(sum + bias[col]): the exact one, see erf.wgsl
 
 /// The eight sums of a panel for one row: columns firstCol + 0, 1, 2, 3 and firstCol + 4, 5, 6, 7 of this piece of the weight.
 fn storePanel(row: u32, firstCol: u32, upper: vec4f, lower: vec4f) {
-  if (EPILOGUE == GATE) {
+  if (GATE) {
     storeGated(row, firstCol, upper.x, upper.y);
     storeGated(row, firstCol + 2u, upper.z, upper.w);
     storeGated(row, firstCol + 4u, lower.x, lower.y);
@@ -34,9 +29,9 @@ fn storeSum(row: u32, pieceCol: u32, sum: f32) {
   let col = params.weightFirstRow + pieceCol;
   let i = row * params.outDim + col;
   let value = sum + biasAt(col);
-  if (EPILOGUE == ADD) {
+  if (ADD) {
     out[i] += value;
-  } else if (EPILOGUE == GELU) {
+  } else if (GELU) {
     out[i] = gelu(value);
   } else {
     out[i] = value;

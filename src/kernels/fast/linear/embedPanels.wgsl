@@ -39,8 +39,8 @@ fn main(
     return;  // another piece has this row
   }
   let row = id - params.tableFirstRow;
-  let inPanel = row % 8u;
-  let panelColumn = row / 8u * params.dim + column;
+  let inPanel = row % PANEL_ROWS;
+  let panelColumn = row / PANEL_ROWS * params.dim + column;
   if (TABLE_DTYPE == 0u) {
     out[index] = bitcast<f32>(table[2u * panelColumn + inPanel / 4u][inPanel % 4u]);
   } else {

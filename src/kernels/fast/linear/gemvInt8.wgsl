@@ -12,15 +12,13 @@
 // A block's sum is exact in i32, and in f32 too: at most 32 · 127². Sums over blocks are f32.
 // What becomes of them: shared/storePanel.wgsl.
 
-const ROW_STEP = 8u;  // of quantizeRows: x lies in the first of so many rows
 const BLOCK_WORDS = 8u;
 
 override WORKGROUP_SIZE: u32 = 16u;
 override BIAS_DTYPE: u32 = 0u;  // set by the host from the tensor: 0 f32, 1 bf16, 2 f16
-override EPILOGUE: u32 = 0u;  // see shared/storePanel.wgsl
 
-@group(0) @binding(0) var<storage, read> xQuants: array<u32>;     // [words, ROW_STEP]
-@group(0) @binding(1) var<storage, read> xScales: array<f32>;     // [words / 8, ROW_STEP]
+@group(0) @binding(0) var<storage, read> xQuants: array<u32>;     // [words, PANEL_ROWS]
+@group(0) @binding(1) var<storage, read> xScales: array<f32>;     // [words / 8, PANEL_ROWS]
 @group(0) @binding(2) var<storage, read> quants: array<vec4u>;    // [ceil(outDim / 8), words, 8]
 @group(0) @binding(3) var<storage, read> scales: array<vec4f>;    // [ceil(outDim / 8), words / 8, 8]
 @group(0) @binding(4) var<storage, read> bias: array<u32>;        // [outDim]
@@ -41,7 +39,7 @@ fn main(
   @builtin(local_invocation_index) thread: u32,
 ) {
   let panel = flatGroup(group, groups) * WORKGROUP_SIZE + thread;
-  let firstCol = 8u * panel;
+  let firstCol = PANEL_ROWS * panel;
   if (firstCol >= params.weightRows) {
     return;
   }
@@ -52,12 +50,12 @@ fn main(
     var upperDots = vec4i(0);
     var lowerDots = vec4i(0);
     for (var word = block * BLOCK_WORDS; word < (block + 1u) * BLOCK_WORDS; word++) {
-      let x = xQuants[word * ROW_STEP];
+      let x = xQuants[word * PANEL_ROWS];
       let first = 2u * (panel * params.words + word);
       upperDots += dots(x, quants[first]);
       lowerDots += dots(x, quants[first + 1u]);
     }
-    let xScale = xScales[block * ROW_STEP];
+    let xScale = xScales[block * PANEL_ROWS];
     let place = 2u * (panel * blocks + block);
     upper += xScale * scales[place] * vec4f(upperDots);
     lower += xScale * scales[place + 1u] * vec4f(lowerDots);

@@ -14,7 +14,6 @@
 override WORKGROUP_SIZE: u32 = 16u;
 override WEIGHT_DTYPE: u32 = 0u;  // set by the host from the tensors: 0 f32, 1 bf16, 2 f16
 override BIAS_DTYPE: u32 = 0u;
-override EPILOGUE: u32 = 0u;  // see shared/storePanel.wgsl
 
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;         // [1, inDim]
 @group(0) @binding(1) var<storage, read> weight: array<vec4u>;    // [outDim, inDim] in panels, or some of them
@@ -36,7 +35,7 @@ fn main(
   @builtin(local_invocation_index) thread: u32,
 ) {
   let panel = flatGroup(group, groups) * WORKGROUP_SIZE + thread;
-  let firstCol = 8u * panel;  // within this piece of the weight
+  let firstCol = PANEL_ROWS * panel;  // within this piece of the weight
   if (firstCol >= params.weightRows) {
     return;
   }

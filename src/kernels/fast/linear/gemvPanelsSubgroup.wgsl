@@ -18,7 +18,6 @@ override WORKGROUP_SIZE: u32 = 64u;
 override SUBGROUP_SIZE: u32 = 32u;  // set by the host from the adapter
 override WEIGHT_DTYPE: u32 = 0u;  // set by the host from the tensors: 0 f32, 1 bf16, 2 f16
 override BIAS_DTYPE: u32 = 0u;
-override EPILOGUE: u32 = 0u;  // see shared/storePanel.wgsl
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;           // [1, inDim]
 @group(0) @binding(1) var<storage, read> weight: array<vec4u>;    // [outDim, inDim] in panels, or some of them
@@ -41,8 +40,8 @@ fn main(
   @builtin(subgroup_invocation_id) lane: u32,
 ) {
   let subgroup = flatGroup(group, groups) * (WORKGROUP_SIZE / SUBGROUP_SIZE) + thread / SUBGROUP_SIZE;
-  let firstCol = 16u * subgroup;  // within this piece of the weight
-  let lastPanel = (params.weightRows - 1u) / 8u;
+  let firstCol = 2u * PANEL_ROWS * subgroup;  // within this piece of the weight
+  let lastPanel = panelsOf(params.weightRows) - 1u;
   let start0 = min(2u * subgroup, lastPanel) * params.inDim;  // past the edge the last panel is summed again, and not stored
   let start1 = min(2u * subgroup + 1u, lastPanel) * params.inDim;
 
@@ -66,6 +65,6 @@ fn main(
 
   if (lane == 0u) {
     storePanel(0u, firstCol, upper0, lower0);
-    storePanel(0u, firstCol + 8u, upper1, lower1);
+    storePanel(0u, firstCol + PANEL_ROWS, upper1, lower1);
   }
 }

@@ -17,7 +17,6 @@ const BLOCK_WORDS = 8u;
 override WORKGROUP_M: u32 = 8u;  // threads along the rows of out
 override WORKGROUP_N: u32 = 8u;  // threads along its columns
 override BIAS_DTYPE: u32 = 0u;  // set by the host from the tensor: 0 f32, 1 bf16, 2 f16
-override EPILOGUE: u32 = 0u;  // see shared/storePanel.wgsl
 
 @group(0) @binding(0) var<storage, read> xQuants: array<vec4u>;   // [words, ceil(rows / 8) · 8]
 @group(0) @binding(1) var<storage, read> xScales: array<vec4f>;   // [words / 8, ceil(rows / 8) · 8]
@@ -37,13 +36,13 @@ struct Params {
 
 @compute @workgroup_size(WORKGROUP_N, WORKGROUP_M)
 fn main(@builtin(global_invocation_id) thread: vec3u) {
-  let firstCol = 8u * thread.x;
-  let firstRow = 8u * thread.y;
+  let firstCol = PANEL_ROWS * thread.x;
+  let firstRow = PANEL_ROWS * thread.y;
   if (firstCol >= params.weightRows || firstRow >= params.rows) {
     return;
   }
   let blocks = params.words / BLOCK_WORDS;
-  let rowVecs = (params.rows + 7u) / 8u * 2u;  // groups of four rows
+  let rowVecs = 2u * panelsOf(params.rows);  // groups of four rows
 
   var upper0 = mat4x4f();  // rows firstRow + 0, 1, 2, 3, columns firstCol + 0, 1, 2, 3
   var lower0 = mat4x4f();  // the same rows, columns firstCol + 4, 5, 6, 7
@@ -77,7 +76,7 @@ fn main(@builtin(global_invocation_id) thread: vec3u) {
   // In a loop: eight copies of what becomes of a row take long to compile.
   let upper = array(upper0, upper4);
   let lower = array(lower0, lower4);
-  for (var row = firstRow; row < min(firstRow + 8u, params.rows); row++) {
+  for (var row = firstRow; row < min(firstRow + PANEL_ROWS, params.rows); row++) {
     let i = row - firstRow;
     storePanel(row, firstCol, upper[i / 4u][i % 4u], lower[i / 4u][i % 4u]);
   }

@@ -21,7 +21,6 @@ const BLOCK_WORDS = 8u;
 override WORKGROUP_M: u32 = 8u;  // row blocks of a workgroup, a multiple of two
 override WORKGROUP_N: u32 = 8u;  // panels of a workgroup, a multiple of two
 override BIAS_DTYPE: u32 = 0u;  // set by the host from the tensor: 0 f32, 1 bf16, 2 f16
-override EPILOGUE: u32 = 0u;  // see shared/storePanel.wgsl
 
 @group(0) @binding(0) var<storage, read> xQuants: array<vec4u>;   // [words, ceil(rows / 8) · 8]
 @group(0) @binding(1) var<storage, read> xScales: array<vec4f>;   // [words / 8, ceil(rows / 8) · 8]
@@ -42,18 +41,18 @@ struct Params {
 @compute @workgroup_size(2u * WORKGROUP_N, WORKGROUP_M / 2u)
 fn main(@builtin(global_invocation_id) thread: vec3u) {
   let quad = vec2u(thread.x / 4u, thread.y);
-  if (16u * quad.x >= params.weightRows || 16u * quad.y >= params.rows) {
+  if (2u * PANEL_ROWS * quad.x >= params.weightRows || 2u * PANEL_ROWS * quad.y >= params.rows) {
     return;  // a whole quad
   }
   let right = thread.x % 2u;       // of the lane in its quad
   let below = thread.x / 2u % 2u;
-  let firstCol = 8u * (2u * quad.x + right);
-  let firstRow = 8u * (2u * quad.y + below);
+  let firstCol = PANEL_ROWS * (2u * quad.x + right);
+  let firstRow = PANEL_ROWS * (2u * quad.y + below);
   // Lanes past the edge repeat the last panel or rows, for their quad, and store nothing.
-  let panel = min(firstCol / 8u, (params.weightRows + 7u) / 8u - 1u);
-  let rowBlock = min(firstRow / 8u, (params.rows + 7u) / 8u - 1u);
+  let panel = min(firstCol / PANEL_ROWS, panelsOf(params.weightRows) - 1u);
+  let rowBlock = min(firstRow / PANEL_ROWS, panelsOf(params.rows) - 1u);
   let blocks = params.words / BLOCK_WORDS;
-  let rowVecs = (params.rows + 7u) / 8u * 2u;  // groups of four rows
+  let rowVecs = 2u * panelsOf(params.rows);  // groups of four rows
   let rowVec = 2u * rowBlock + right;          // the four that this lane loads
 
   var near0 = mat4x4f();  // the four rows that this lane loads, the columns that it loads
@@ -88,8 +87,8 @@ fn main(@builtin(global_invocation_id) thread: vec3u) {
   // In a loop: eight copies of what becomes of a row take long to compile.
   let nears = array(near0, near4);
   let fars = array(far0, far4);
-  for (var row = firstRow; row < min(firstRow + 8u, params.rows); row++) {
-    let i = (row - firstRow + 4u * right) % 8u;  // the rows that this lane has loaded come first
+  for (var row = firstRow; row < min(firstRow + PANEL_ROWS, params.rows); row++) {
+    let i = (row - firstRow + 4u * right) % PANEL_ROWS;  // the rows that this lane has loaded come first
     let near = nears[i / 4u][i % 4u];
     let far = fars[i / 4u][i % 4u];
     let isBelow = below == 1u;

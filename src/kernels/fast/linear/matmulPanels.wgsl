@@ -8,14 +8,13 @@
 //         │ ▓▓▓▓▓▓▓ │         │ ░░░░░░░ │                    three loads for 64 products.
 //         └─────────┘         └─────────┘
 //
-// Sums are f32, in the order of k. What becomes of them: shared/storePanel.wgsl. A software adapter pays for each component of a load and hardly for the product, so the
-// block is wide; more k a step is slower there, for the compiler then keeps too many loads in registers.
+// Sums are f32, in the order of k. What becomes of them: shared/storePanel.wgsl. A software adapter pays for each component of a load
+// and hardly for the product, so the block is wide; more k a step is slower there, for the compiler then keeps too many loads in registers.
 
 override WORKGROUP_M: u32 = 8u;  // threads along the rows of out
 override WORKGROUP_N: u32 = 8u;  // threads along its columns
 override WEIGHT_DTYPE: u32 = 0u;  // set by the host from the tensors: 0 f32, 1 bf16, 2 f16
 override BIAS_DTYPE: u32 = 0u;
-override EPILOGUE: u32 = 0u;  // see shared/storePanel.wgsl
 
 @group(0) @binding(0) var<storage, read> xT: array<vec4f>;        // [inDim, ceil(rows / 8) · 8]
 @group(0) @binding(1) var<storage, read> weight: array<vec4u>;    // [outDim, inDim] in panels, or some of them
@@ -33,13 +32,13 @@ struct Params {
 
 @compute @workgroup_size(WORKGROUP_N, WORKGROUP_M)
 fn main(@builtin(global_invocation_id) thread: vec3u) {
-  let firstCol = 8u * thread.x;  // within this piece of the weight
-  let firstRow = 8u * thread.y;
+  let firstCol = PANEL_ROWS * thread.x;  // within this piece of the weight
+  let firstRow = PANEL_ROWS * thread.y;
   if (firstCol >= params.weightRows || firstRow >= params.rows) {
     return;
   }
   let panelStart = thread.x * params.inDim;
-  let rowVecs = (params.rows + 7u) / 8u * 2u;  // vec4 per k
+  let rowVecs = 2u * panelsOf(params.rows);  // vec4 per k
 
   var upper0 = mat4x4f();  // rows firstRow + 0, 1, 2, 3, columns firstCol + 0, 1, 2, 3
   var lower0 = mat4x4f();  // the same rows, columns firstCol + 4, 5, 6, 7
@@ -58,7 +57,7 @@ fn main(@builtin(global_invocation_id) thread: vec3u) {
   // In a loop: eight copies of what becomes of a row take long to compile.
   let upper = array(upper0, upper4);
   let lower = array(lower0, lower4);
-  for (var row = firstRow; row < min(firstRow + 8u, params.rows); row++) {
+  for (var row = firstRow; row < min(firstRow + PANEL_ROWS, params.rows); row++) {
     let i = row - firstRow;
     storePanel(row, firstCol, upper[i / 4u][i % 4u], lower[i / 4u][i % 4u]);
   }

@@ -1,39 +1,9 @@
-import { type KernelCase, read, readWrite, write } from '../../../gpu/declaration.ts';
-import { defineKernel } from '../../../gpu/kernel.ts';
-import { matmulReference } from '../../plain/reference/matmul.ts';
-import { erf, readPanel, readWeight, storePanel } from '../../shared/helpers.ts';
-import { endingCases, matmulPanelsContract } from './matmulPanels.ts';
-import { matmulPanelsTiled } from './matmulPanelsTiled.ts';
-import {
-  fromTransposed,
-  linearAddReference,
-  linearGateReference,
-  linearGeluReference,
-} from './reference/panelLinear.ts';
+import { type KernelCase, read } from '../../../gpu/declaration.ts';
+import { PANEL_ROWS, paddedRows } from '../../../gpu/panels.ts';
+import { linearFamily } from './linearFamily.ts';
+import { matmulPanelsTiledContract } from './matmulPanelsTiled.ts';
 
-const { inputs: panelInputs, ...contract } = matmulPanelsContract;
-const inputs = {
-  xT: panelInputs.xT,
-  xScales: read('f32', [({ rows }) => 8 * Math.ceil(rows / 8)]),
-  weight: panelInputs.weight,
-  bias: panelInputs.bias,
-};
-const half = {
-  ...contract,
-  code: new URL('./matmulPanelsHalf.wgsl', import.meta.url),
-  helpers: [readWeight, readPanel, erf, storePanel],
-  dispatch: matmulPanelsTiled.declaration.dispatch,
-  cases: [...matmulPanelsTiled.declaration.cases.map(withScales), tinyValues()],
-  tolerance: {
-    abs: 0,
-    rel: 3e-3,
-    reason:
-      'a rounding to f16 is off by at most 2^-11, by 2^-11 / √3 in the root mean square. In a step of 16 products each x, each weight in f32 ' +
-      'and each product is rounded, and the partial sums of 2, 3, … 16: √((16 + 16 + 16 + 135) / 16 / 3) = 1.95 times 2^-11 of the sum, in the ' +
-      'root mean square, for any number of steps. The largest error of thousands is 4.5 times that, the largest sum at least 1.5 times its own',
-  },
-};
-const cases = endingCases(half.cases);
+const { xT, ...weightAndBias } = matmulPanelsTiledContract.inputs;
 
 /**
  * `matmulPanelsTiled` in f16, for GPUs with the feature `shader-f16`: products and the sums of 16 of them are f16, sums of those f32.
@@ -48,44 +18,28 @@ const cases = endingCases(half.cases);
  *
  * @throws KernelError KERNEL_FEATURE where the device has no `shader-f16`
  */
-export const matmulPanelsHalf = defineKernel({
-  ...half,
+export const matmulPanelsHalfFamily = linearFamily({
+  ...matmulPanelsTiledContract,
   name: 'matmulPanelsHalf',
-  bindings: { ...inputs, out: write('f32', ['rows', 'outDim']) },
-  constants: { EPILOGUE: 0 },
-  reference: fromTransposed(matmulReference),
+  code: new URL('./matmulPanelsHalf.wgsl', import.meta.url),
+  inputs: { xT, xScales: read('f32', [({ rows }) => paddedRows(rows)]), ...weightAndBias },
+  cases: [...matmulPanelsTiledContract.cases.map(withScales), tinyValues()],
+  tolerance: {
+    abs: 0,
+    rel: 3e-3,
+    reason:
+      'a rounding to f16 is off by at most 2^-11, by 2^-11 / √3 in the root mean square. In a step of 16 products each x, each weight in f32 ' +
+      'and each product is rounded, and the partial sums of 2, 3, … 16: √((16 + 16 + 16 + 135) / 16 / 3) = 1.95 times 2^-11 of the sum, in the ' +
+      'root mean square, for any number of steps. The largest error of thousands is 4.5 times that, the largest sum at least 1.5 times its own',
+  },
+  gateTolerance: { abs: 0, rel: 6e-3, reason: 'a product of two such sums: their relative errors add up' },
 });
-
-/** The same, added to `out` [rows, outDim] f32 in place: `matmul` and `add` in one. */
-export const matmulPanelsHalfAdd = defineKernel({
-  ...half,
-  name: 'matmulPanelsHalfAdd',
-  bindings: { ...inputs, out: readWrite('f32', ['rows', 'outDim']) },
-  constants: { EPILOGUE: 1 },
-  reference: fromTransposed(linearAddReference),
-  cases,
-});
-
-/** The same with columns that are gate and up in turn → [rows, outDim / 2] f32: `matmul` and `siluGate` in one. */
-export const matmulPanelsHalfGate = defineKernel({
-  ...half,
-  name: 'matmulPanelsHalfGate',
-  bindings: { ...inputs, out: write('f32', ['rows', ({ outDim }) => outDim / 2]) },
-  constants: { EPILOGUE: 2 },
-  reference: fromTransposed(linearGateReference),
-  cases,
-  tolerance: { abs: 0, rel: 6e-3, reason: 'a product of two such sums: their relative errors add up' },
-});
-
-/** The same, then the exact GELU: `matmul` and `gelu` in one. */
-export const matmulPanelsHalfGelu = defineKernel({
-  ...half,
-  name: 'matmulPanelsHalfGelu',
-  bindings: { ...inputs, out: write('f32', ['rows', 'outDim']) },
-  constants: { EPILOGUE: 3 },
-  reference: fromTransposed(linearGeluReference),
-  cases,
-});
+export const {
+  store: matmulPanelsHalf,
+  add: matmulPanelsHalfAdd,
+  gate: matmulPanelsHalfGate,
+  gelu: matmulPanelsHalfGelu,
+} = matmulPanelsHalfFamily;
 
 /** A case with powers of two that are not below its x, neighbouring rows different ones. */
 function withScales(one: KernelCase): KernelCase {
@@ -100,7 +54,10 @@ function tinyValues(): KernelCase {
     sizes: { rows: 3, inDim: 24, outDim: 10 },
     weightDtype: 'bf16',
     inputs: ({ rows, inDim, outDim }) => ({
-      xT: Float32Array.from({ length: 8 * inDim }, (_, i) => (((i * 7919) % 1000) / 500 - 1) * 2 ** -40),
+      xT: Float32Array.from(
+        { length: PANEL_ROWS * inDim },
+        (_, i) => (((i * 7919) % 1000) / 500 - 1) * 2 ** -40,
+      ),
       xScales: scalesFrom(2 ** -40, rows),
       bias: new Float32Array(outDim),
     }),
@@ -108,5 +65,5 @@ function tinyValues(): KernelCase {
 }
 
 function scalesFrom(scale: number, rows: number): Float32Array {
-  return Float32Array.from({ length: 8 * Math.ceil(rows / 8) }, (_, row) => scale * 2 ** (row % 3));
+  return Float32Array.from({ length: paddedRows(rows) }, (_, row) => scale * 2 ** (row % 3));
 }

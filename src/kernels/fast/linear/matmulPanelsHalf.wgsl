@@ -24,7 +24,6 @@ const STRIDE = TILE_PANELS + 1u;  // of columns in weightTile: with 8, those of 
 
 override WEIGHT_DTYPE: u32 = 0u;  // set by the host from the tensors: 0 f32, 1 bf16, 2 f16
 override BIAS_DTYPE: u32 = 0u;
-override EPILOGUE: u32 = 0u;  // see shared/storePanel.wgsl
 
 @group(0) @binding(0) var<storage, read> xT: array<vec4f>;        // [inDim, ceil(rows / 8) · 8]
 @group(0) @binding(1) var<storage, read> xScales: array<vec4f>;   // [ceil(rows / 8) · 8], powers of two
@@ -84,12 +83,12 @@ fn main(
     workgroupBarrier();  // before the next step overwrites the tiles
   }
 
-  let firstRow = group.y * TILE_ROWS + 8u * thread.y;
-  let firstCol = 8u * (group.x * TILE_PANELS + thread.x);  // within this piece of the weight
+  let firstRow = group.y * TILE_ROWS + PANEL_ROWS * thread.y;
+  let firstCol = PANEL_ROWS * (group.x * TILE_PANELS + thread.x);  // within this piece of the weight
   // In a loop: eight copies of what becomes of a row take long to compile.
   let upper = array(upper0, upper4);
   let lower = array(lower0, lower4);
-  for (var row = firstRow; row < min(firstRow + 8u, params.rows); row++) {
+  for (var row = firstRow; row < min(firstRow + PANEL_ROWS, params.rows); row++) {
     let i = row - firstRow;
     let scale = xScales[row / 4u][row % 4u];
     storePanel(row, firstCol, upper[i / 4u][i % 4u] * scale, lower[i / 4u][i % 4u] * scale);
@@ -108,7 +107,7 @@ fn addOuter(sums: mat4x4h, rows: vec4h, columns: vec4h) -> mat4x4h {
 
 /// K_STEP columns of x, from column firstK and, in vec4, row firstVec. A thread brings the same rows in each round.
 fn stageRows(firstVec: u32, firstK: u32, index: u32) {
-  let rowVecs = (params.rows + 7u) / 8u * 2u;  // vec4 per k
+  let rowVecs = 2u * panelsOf(params.rows);  // vec4 per k
   let vec = min(firstVec + index % ROW_VECS, rowVecs - 1u);
   // 1 / scale: of a power of two it is exact among the bits, where a division need not be.
   let inverse = bitcast<vec4f>(vec4u(0x7f000000u) - bitcast<vec4u>(xScales[vec]));
@@ -121,7 +120,7 @@ fn stageRows(firstVec: u32, firstK: u32, index: u32) {
 
 /// K_STEP columns of TILE_PANELS panels; the columns of one panel lie one after another in `weight`, STRIDE apart in the tile.
 fn stagePanels(firstPanel: u32, firstK: u32, index: u32) {
-  let lastPanel = (params.weightRows - 1u) / 8u;
+  let lastPanel = panelsOf(params.weightRows) - 1u;
   for (var i = index; i < K_STEP * TILE_PANELS; i += THREADS) {
     let panel = i / K_STEP;
     let inStep = i % K_STEP;

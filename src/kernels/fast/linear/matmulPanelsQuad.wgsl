@@ -15,11 +15,12 @@
 enable subgroups;
 diagnostic(off, subgroup_uniformity);  // all lanes of a quad take part in its exchanges, which the compiler can't see
 
+const THREAD_ROWS = 16u;  // rows of out per thread
+
 override WORKGROUP_M: u32 = 1u;  // threads along the rows of out
 override WORKGROUP_N: u32 = 16u;  // threads along its columns, a multiple of four
 override WEIGHT_DTYPE: u32 = 0u;  // set by the host from the tensors: 0 f32, 1 bf16, 2 f16
 override BIAS_DTYPE: u32 = 0u;
-override EPILOGUE: u32 = 0u;  // see shared/storePanel.wgsl
 
 @group(0) @binding(0) var<storage, read> xT: array<vec4f>;        // [inDim, ceil(rows / 8) · 8]
 @group(0) @binding(1) var<storage, read> weight: array<vec4u>;    // [outDim, inDim] in panels, or some of them
@@ -37,13 +38,13 @@ struct Params {
 
 @compute @workgroup_size(WORKGROUP_N, WORKGROUP_M)
 fn main(@builtin(global_invocation_id) thread: vec3u) {
-  if (32u * (thread.x / 4u) >= params.weightRows || 16u * thread.y >= params.rows) {
+  if (4u * PANEL_ROWS * (thread.x / 4u) >= params.weightRows || THREAD_ROWS * thread.y >= params.rows) {
     return;  // a whole quad
   }
   // Lanes past the last panel repeat that one, for their quad, and store nothing.
-  let panel = min(thread.x, (params.weightRows + 7u) / 8u - 1u);
+  let panel = min(thread.x, panelsOf(params.weightRows) - 1u);
   let panelStart = panel * params.inDim;
-  let rowVecs = (params.rows + 7u) / 8u * 2u;                      // vec4 per k
+  let rowVecs = 2u * panelsOf(params.rows);                        // vec4 per k
   let rowVec = min(4u * thread.y + thread.x % 4u, rowVecs - 1u);   // the four rows that this lane loads
 
   var upper0 = mat4x4f();  // rows 16 · thread.y + 0, 1, 2, 3, columns 8 · panel + 0, 1, 2, 3
@@ -71,15 +72,15 @@ fn main(@builtin(global_invocation_id) thread: vec3u) {
     lower12 += outer(rows12to15, w.lower);
   }
 
-  if (8u * thread.x >= params.weightRows) {
+  if (PANEL_ROWS * thread.x >= params.weightRows) {
     return;
   }
-  let firstRow = 16u * thread.y;
-  let firstCol = 8u * thread.x;  // within this piece of the weight
+  let firstRow = THREAD_ROWS * thread.y;
+  let firstCol = PANEL_ROWS * thread.x;  // within this piece of the weight
   // In a loop: sixteen copies of what becomes of a row take long to compile.
   let upper = array(upper0, upper4, upper8, upper12);
   let lower = array(lower0, lower4, lower8, lower12);
-  for (var row = firstRow; row < min(firstRow + 16u, params.rows); row++) {
+  for (var row = firstRow; row < min(firstRow + THREAD_ROWS, params.rows); row++) {
     let i = row - firstRow;
     storePanel(row, firstCol, upper[i / 4u][i % 4u], lower[i / 4u][i % 4u]);
   }

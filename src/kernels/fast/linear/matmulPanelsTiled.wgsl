@@ -20,7 +20,6 @@ const STRIDE = TILE_PANELS + 1u;  // of words in weightTile: with 8, the words o
 
 override WEIGHT_DTYPE: u32 = 0u;  // set by the host from the tensors: 0 f32, 1 bf16, 2 f16
 override BIAS_DTYPE: u32 = 0u;
-override EPILOGUE: u32 = 0u;  // see shared/storePanel.wgsl
 override COLUMN_WORDS: u32 = select(1u, 2u, WEIGHT_DTYPE == 0u);  // vec4u per (panel, k): see shared/readPanel.wgsl
 
 @group(0) @binding(0) var<storage, read> xT: array<vec4f>;        // [inDim, ceil(rows / 8) · 8]
@@ -66,12 +65,12 @@ fn main(
     workgroupBarrier();  // before the next step overwrites the tiles
   }
 
-  let firstRow = group.y * TILE_ROWS + 8u * thread.y;
-  let firstCol = 8u * (group.x * TILE_PANELS + thread.x);  // within this piece of the weight
+  let firstRow = group.y * TILE_ROWS + PANEL_ROWS * thread.y;
+  let firstCol = PANEL_ROWS * (group.x * TILE_PANELS + thread.x);  // within this piece of the weight
   // In a loop: eight copies of what becomes of a row take long to compile.
   let upper = array(upper0, upper4);
   let lower = array(lower0, lower4);
-  for (var row = firstRow; row < min(firstRow + 8u, params.rows); row++) {
+  for (var row = firstRow; row < min(firstRow + PANEL_ROWS, params.rows); row++) {
     let i = row - firstRow;
     storePanel(row, firstCol, upper[i / 4u][i % 4u], lower[i / 4u][i % 4u]);
   }
@@ -79,7 +78,7 @@ fn main(
 
 /// K_STEP columns of x, from column firstK and, in vec4, row firstVec.
 fn stageRows(firstVec: u32, firstK: u32, index: u32) {
-  let rowVecs = (params.rows + 7u) / 8u * 2u;  // vec4 per k
+  let rowVecs = 2u * panelsOf(params.rows);  // vec4 per k
   for (var i = index; i < K_STEP * ROW_VECS; i += THREADS) {
     let k = firstK + i / ROW_VECS;
     let vec = min(firstVec + i % ROW_VECS, rowVecs - 1u);
@@ -90,7 +89,7 @@ fn stageRows(firstVec: u32, firstK: u32, index: u32) {
 
 /// K_STEP columns of TILE_PANELS panels; the words of one panel lie one after another in `weight`, STRIDE apart in the tile.
 fn stagePanels(firstPanel: u32, firstK: u32, index: u32) {
-  let lastPanel = (params.weightRows - 1u) / 8u;
+  let lastPanel = panelsOf(params.weightRows) - 1u;
   let panelWords = COLUMN_WORDS * params.inDim;
   let stepWords = COLUMN_WORDS * K_STEP;
   for (var i = index; i < stepWords * TILE_PANELS; i += THREADS) {

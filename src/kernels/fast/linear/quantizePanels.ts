@@ -1,7 +1,9 @@
 import { panels, write } from '../../../gpu/declaration.ts';
 import { defineKernel } from '../../../gpu/kernel.ts';
 import { assertMultipleOf } from '../../../gpu/kernelLimits.ts';
-import { flatGroup, readPanel } from '../../shared/helpers.ts';
+import { PANEL_ROWS } from '../../../gpu/panels.ts';
+import { flatGroup, panelRows, readPanel } from '../../shared/helpers.ts';
+import { INT8_BLOCK, weightPanels } from './gemvInt8.ts';
 import { quantizePanelsReference } from './reference/int8.ts';
 
 /**
@@ -16,16 +18,16 @@ import { quantizePanelsReference } from './reference/int8.ts';
 export const quantizePanels = defineKernel({
   name: 'quantizePanels',
   code: new URL('./quantizePanels.wgsl', import.meta.url),
-  helpers: [flatGroup, readPanel],
+  helpers: [panelRows, flatGroup, readPanel],
   bindings: {
     weight: panels(['outDim', 'inDim']),
-    quants: write('u32', [({ outDim }) => Math.ceil(outDim / 8), ({ inDim }) => Math.floor(inDim / 4), 8]),
-    scales: write('f32', [({ outDim }) => Math.ceil(outDim / 8), ({ inDim }) => Math.floor(inDim / 32), 8]),
+    quants: write('u32', [weightPanels, ({ inDim }) => Math.floor(inDim / 4), PANEL_ROWS]),
+    scales: write('f32', [weightPanels, ({ inDim }) => Math.floor(inDim / INT8_BLOCK), PANEL_ROWS]),
   },
   constants: { WORKGROUP_SIZE: 64 },
   dispatch: ({ weightRows, inDim }, { WORKGROUP_SIZE, BLOCK }) => {
     assertMultipleOf('quantizePanels', 'inDim', inDim, BLOCK);
-    return [Math.ceil((Math.ceil(weightRows / 8) * (inDim / BLOCK)) / WORKGROUP_SIZE)];
+    return [Math.ceil((Math.ceil(weightRows / PANEL_ROWS) * (inDim / BLOCK)) / WORKGROUP_SIZE)];
   },
   reference: quantizePanelsReference,
   cases: [

@@ -36,7 +36,7 @@ fn main(
 ) {
   let i = flatGroup(group, groups) * WORKGROUP_SIZE + thread;  // panel · blocks + block, within this piece
   let blocks = params.inDim / BLOCK;
-  if (i >= (params.weightRows + 7u) / 8u * blocks) {
+  if (i >= panelsOf(params.weightRows) * blocks) {
     return;
   }
   var upper = vec4f(0.0);  // the largest of the panel's rows 0, 1, 2, 3
@@ -46,7 +46,7 @@ fn main(
     upper = max(upper, abs(w.upper));
     lower = max(lower, abs(w.lower));
   }
-  let place = params.weightFirstRow / 8u * blocks + i;  // in the whole outputs
+  let place = params.weightFirstRow / PANEL_ROWS * blocks + i;  // in the whole outputs
   scales[2u * place] = scaleOf(upper);
   scales[2u * place + 1u] = scaleOf(lower);
   let inverseUpper = inverseOf(upper);
@@ -59,7 +59,7 @@ fn main(
     let w3 = panelColumn(k + 3u);
     let upperRows = transpose(mat4x4f(w0.upper, w1.upper, w2.upper, w3.upper));
     let lowerRows = transpose(mat4x4f(w0.lower, w1.lower, w2.lower, w3.lower));
-    let first = 8u * (place * BLOCK / 4u + word);
+    let first = PANEL_ROWS * (place * BLOCK / 4u + word);
     for (var row = 0u; row < 4u; row++) {
       quants[first + row] = pack4xI8(vec4i(round(upperRows[row] * inverseUpper[row])));
       quants[first + 4u + row] = pack4xI8(vec4i(round(lowerRows[row] * inverseLower[row])));

@@ -1,7 +1,8 @@
 import { read, write } from '../../../gpu/declaration.ts';
 import { defineKernel } from '../../../gpu/kernel.ts';
 import { assertMultipleOf } from '../../../gpu/kernelLimits.ts';
-import { flatGroup } from '../../shared/helpers.ts';
+import { paddedRows } from '../../../gpu/panels.ts';
+import { flatGroup, panelRows } from '../../shared/helpers.ts';
 import { quantizeRowsReference } from './reference/int8.ts';
 
 /**
@@ -14,16 +15,16 @@ import { quantizeRowsReference } from './reference/int8.ts';
 export const quantizeRows = defineKernel({
   name: 'quantizeRows',
   code: new URL('./quantizeRows.wgsl', import.meta.url),
-  helpers: [flatGroup],
+  helpers: [panelRows, flatGroup],
   bindings: {
     x: read('f32', ['rows', 'inDim']),
-    xQuants: write('u32', [({ inDim }) => Math.floor(inDim / 4), ({ rows }) => 8 * Math.ceil(rows / 8)]),
-    xScales: write('f32', [({ inDim }) => Math.floor(inDim / 32), ({ rows }) => 8 * Math.ceil(rows / 8)]),
+    xQuants: write('u32', [({ inDim }) => Math.floor(inDim / 4), ({ rows }) => paddedRows(rows)]),
+    xScales: write('f32', [({ inDim }) => Math.floor(inDim / 32), ({ rows }) => paddedRows(rows)]),
   },
   constants: { WORKGROUP_SIZE: 16 },
   dispatch: ({ rows, inDim }, { WORKGROUP_SIZE, BLOCK }) => {
     assertMultipleOf('quantizeRows', 'inDim', inDim, BLOCK);
-    return [Math.ceil(((inDim / BLOCK) * 8 * Math.ceil(rows / 8)) / WORKGROUP_SIZE)];
+    return [Math.ceil(((inDim / BLOCK) * paddedRows(rows)) / WORKGROUP_SIZE)];
   },
   reference: quantizeRowsReference,
   cases: [

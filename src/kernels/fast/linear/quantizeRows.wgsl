@@ -4,17 +4,16 @@
 //   scale[block, row] = max|x[row, 32 · block … + 31]| / 127        0 where all are zeros, or nearly
 //   quant[k, row]     = round(x[row, k] / scale[k / 32, row])       four k to a word, the first in its lowest byte
 //
-// One thread per block of a row, neighbours along the rows. Rows past the last one, up to a multiple of ROW_STEP, are zeros.
+// One thread per block of a row, neighbours along the rows. Rows past the last one, up to a multiple of PANEL_ROWS, are zeros.
 
-const ROW_STEP = 8u;
 const BLOCK = 32u;
 const SMALLEST = 1e-30;  // of a block's largest value: of smaller ones 127 / largest would come near the largest f32
 
 override WORKGROUP_SIZE: u32 = 16u;
 
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;             // [rows, inDim]
-@group(0) @binding(1) var<storage, read_write> xQuants: array<u32>;   // [inDim / 4, ceil(rows / ROW_STEP) · ROW_STEP]
-@group(0) @binding(2) var<storage, read_write> xScales: array<f32>;   // [inDim / 32, ceil(rows / ROW_STEP) · ROW_STEP]
+@group(0) @binding(1) var<storage, read_write> xQuants: array<u32>;   // [inDim / 4, ceil(rows / PANEL_ROWS) · PANEL_ROWS]
+@group(0) @binding(2) var<storage, read_write> xScales: array<f32>;   // [inDim / 32, ceil(rows / PANEL_ROWS) · PANEL_ROWS]
 @group(0) @binding(3) var<uniform> params: Params;
 
 struct Params {
@@ -29,7 +28,7 @@ fn main(
   @builtin(local_invocation_index) thread: u32,
 ) {
   let i = flatGroup(group, groups) * WORKGROUP_SIZE + thread;
-  let paddedRows = (params.rows + ROW_STEP - 1u) / ROW_STEP * ROW_STEP;
+  let paddedRows = panelsOf(params.rows) * PANEL_ROWS;
   let block = i / paddedRows;
   if (block >= params.inDim / BLOCK) {
     return;

@@ -1,6 +1,7 @@
 import { read, write } from '../../../gpu/declaration.ts';
 import { defineKernel } from '../../../gpu/kernel.ts';
-import { flatGroup, workgroupReduce } from '../../shared/helpers.ts';
+import { paddedRows } from '../../../gpu/panels.ts';
+import { flatGroup, panelRows, workgroupReduce } from '../../shared/helpers.ts';
 import { rowScalesReference } from './reference/rowScales.ts';
 
 /**
@@ -10,13 +11,13 @@ import { rowScalesReference } from './reference/rowScales.ts';
 export const rowScales = defineKernel({
   name: 'rowScales',
   code: new URL('./rowScales.wgsl', import.meta.url),
-  helpers: [flatGroup, workgroupReduce],
+  helpers: [panelRows, flatGroup, workgroupReduce],
   bindings: {
     x: read('f32', ['rows', 'inDim']),
-    out: write('f32', [({ rows }) => 8 * Math.ceil(rows / 8)]),
+    out: write('f32', [({ rows }) => paddedRows(rows)]),
   },
   constants: { WORKGROUP_SIZE: 64 },
-  dispatch: ({ rows }, { ROW_STEP }) => [ROW_STEP * Math.ceil(rows / ROW_STEP)],
+  dispatch: ({ rows }) => [paddedRows(rows)],
   reference: rowScalesReference,
   cases: [
     { name: 'odd sizes', sizes: { rows: 13, inDim: 71 } },

@@ -3,14 +3,12 @@
 //   out[row] = 2^⌈log₂ max|x[row, :]|⌉
 //
 // Not below 2^-126 (of rows of zeros, too) nor above 2^126: 1 / out is a normal f32 then. One workgroup per row; rows past the last
-// one, up to a multiple of ROW_STEP, are that one, as in transposeRows.
-
-const ROW_STEP = 8u;
+// one, up to a multiple of PANEL_ROWS, are that one, as in transposeRows.
 
 override WORKGROUP_SIZE: u32 = 64u;
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;           // [rows, inDim]
-@group(0) @binding(1) var<storage, read_write> out: array<f32>;   // [ceil(rows / ROW_STEP) · ROW_STEP]
+@group(0) @binding(1) var<storage, read_write> out: array<f32>;   // [ceil(rows / PANEL_ROWS) · PANEL_ROWS]
 @group(0) @binding(2) var<uniform> params: Params;
 
 struct Params {
@@ -25,7 +23,7 @@ fn main(
   @builtin(local_invocation_index) thread: u32,
 ) {
   let row = flatGroup(group, groups);  // one workgroup per row
-  if (row >= (params.rows + ROW_STEP - 1u) / ROW_STEP * ROW_STEP) {
+  if (row >= panelsOf(params.rows) * PANEL_ROWS) {
     return;
   }
   let rowStart = min(row, params.rows - 1u) * params.inDim;

@@ -1,20 +1,21 @@
 import { read, write } from '../../../gpu/declaration.ts';
 import { defineKernel } from '../../../gpu/kernel.ts';
-import { flatGroup } from '../../shared/helpers.ts';
+import { paddedRows } from '../../../gpu/panels.ts';
+import { flatGroup, panelRows } from '../../shared/helpers.ts';
 import { transposeRowsReference } from './reference/transposeRows.ts';
 
 /** Turns `x` [rows, inDim] f32 into what `matmulPanels` reads, [inDim, ceil(rows / 8) · 8] f32: the last row fills it up. */
 export const transposeRows = defineKernel({
   name: 'transposeRows',
   code: new URL('./transposeRows.wgsl', import.meta.url),
-  helpers: [flatGroup],
+  helpers: [panelRows, flatGroup],
   bindings: {
     x: read('f32', ['rows', 'inDim']),
-    out: write('f32', ['inDim', ({ rows }) => 8 * Math.ceil(rows / 8)]),
+    out: write('f32', ['inDim', ({ rows }) => paddedRows(rows)]),
   },
   constants: { WORKGROUP_SIZE: 64 },
-  dispatch: ({ rows, inDim }, { WORKGROUP_SIZE, ROW_STEP }) => [
-    Math.ceil((Math.ceil(inDim / 4) * Math.ceil(rows / ROW_STEP) * (ROW_STEP / 4)) / WORKGROUP_SIZE),
+  dispatch: ({ rows, inDim }, { WORKGROUP_SIZE }) => [
+    Math.ceil((Math.ceil(inDim / 4) * (paddedRows(rows) / 4)) / WORKGROUP_SIZE),
   ],
   reference: transposeRowsReference,
   cases: [

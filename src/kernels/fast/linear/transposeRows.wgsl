@@ -1,15 +1,13 @@
 // transposeRows: writes the rows of x side by side, four of them to a vec4, as matmulPanels reads them.
 //
-//   out[k, row] = x[row, k],   rows filled up to a multiple of ROW_STEP with the last one
+//   out[k, row] = x[row, k],   rows filled up to a multiple of PANEL_ROWS with the last one
 //
 // One thread per block of four rows and four k: four loads, four stores.
-
-const ROW_STEP = 8u;
 
 override WORKGROUP_SIZE: u32 = 64u;
 
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;           // [rows, inDim]
-@group(0) @binding(1) var<storage, read_write> out: array<vec4f>;   // [inDim, ceil(rows / ROW_STEP) · ROW_STEP]
+@group(0) @binding(1) var<storage, read_write> out: array<vec4f>;   // [inDim, ceil(rows / PANEL_ROWS) · PANEL_ROWS]
 @group(0) @binding(2) var<uniform> params: Params;
 
 struct Params {
@@ -24,7 +22,7 @@ fn main(
   @builtin(local_invocation_index) thread: u32,
 ) {
   let block = flatGroup(group, groups) * WORKGROUP_SIZE + thread;
-  let rowBlocks = (params.rows + ROW_STEP - 1u) / ROW_STEP * ROW_STEP / 4u;
+  let rowBlocks = panelsOf(params.rows) * PANEL_ROWS / 4u;
   let k = block / rowBlocks * 4u;
   if (k >= params.inDim) {
     return;

@@ -1,8 +1,10 @@
 import type { ReferenceArrays } from '../../../../gpu/declaration.ts';
+import { PANEL_ROWS, paddedRows } from '../../../../gpu/panels.ts';
 import type { Symbols } from '../../../../gpu/shapes.ts';
 import type { linearAddReference } from './panelLinear.ts';
 
 const BLOCK = 32;
+const BLOCK_WORDS = BLOCK / 4;
 const SMALLEST = 1e-30; // a block below this counts as zeros
 
 /**
@@ -11,15 +13,15 @@ const SMALLEST = 1e-30; // a block below this counts as zeros
  * Rounded to f32 where the kernel is, so that a value near the middle of two integers goes the same way.
  */
 export function quantizeRowsReference({ x }: ReferenceArrays, { rows, inDim }: Symbols) {
-  const paddedRows = Math.ceil(rows / 8) * 8;
-  const xQuants = new Float64Array((inDim / 4) * paddedRows);
-  const xScales = new Float64Array((inDim / BLOCK) * paddedRows);
+  const xRows = paddedRows(rows);
+  const xQuants = new Float64Array((inDim / 4) * xRows);
+  const xScales = new Float64Array((inDim / BLOCK) * xRows);
   for (let row = 0; row < rows; row++) {
     for (let block = 0; block < inDim / BLOCK; block++) {
       const first = row * inDim + block * BLOCK;
       const { scale, words } = quantizeBlock(x.subarray(first, first + BLOCK));
-      xScales[block * paddedRows + row] = scale;
-      for (const [i, word] of words.entries()) xQuants[(8 * block + i) * paddedRows + row] = word;
+      xScales[block * xRows + row] = scale;
+      for (const [i, word] of words.entries()) xQuants[(BLOCK_WORDS * block + i) * xRows + row] = word;
     }
   }
   return { xQuants, xScales };
@@ -27,16 +29,18 @@ export function quantizeRowsReference({ x }: ReferenceArrays, { rows, inDim }: S
 
 /** The same of a weight [outDim, inDim], the words and scales of eight rows side by side. */
 export function quantizePanelsReference({ weight }: ReferenceArrays, { outDim, inDim }: Symbols) {
-  const panels = Math.ceil(outDim / 8);
-  const quants = new Float64Array(panels * 2 * inDim);
-  const scales = new Float64Array((panels * inDim) / 4);
+  const quants = new Float64Array((inDim / 4) * paddedRows(outDim));
+  const scales = new Float64Array((inDim / BLOCK) * paddedRows(outDim));
   for (let row = 0; row < outDim; row++) {
     for (let block = 0; block < inDim / BLOCK; block++) {
       const first = row * inDim + block * BLOCK;
       const { scale, words } = quantizeBlock(weight.subarray(first, first + BLOCK));
-      const place = ((row >> 3) * inDim) / BLOCK + block;
-      scales[8 * place + (row & 7)] = scale;
-      for (const [i, word] of words.entries()) quants[8 * (8 * place + i) + (row & 7)] = word;
+      const place = (Math.floor(row / PANEL_ROWS) * inDim) / BLOCK + block; // in a panel after the other
+      const inPanel = row % PANEL_ROWS;
+      scales[place * PANEL_ROWS + inPanel] = scale;
+      for (const [i, word] of words.entries()) {
+        quants[(BLOCK_WORDS * place + i) * PANEL_ROWS + inPanel] = word;
+      }
     }
   }
   return { quants, scales };
@@ -47,16 +51,18 @@ export function fromQuants(reference: typeof linearAddReference) {
   return ({ xQuants, xScales, quants, scales, ...arrays }: ReferenceArrays, sizes: Symbols) => {
     const { rows = 1, words, outDim } = sizes;
     const inDim = 4 * words;
-    const paddedRows = Math.ceil(rows / 8) * 8;
+    const xRows = paddedRows(rows);
     const x = new Float64Array(rows * inDim).map((_, i) => {
       const row = Math.floor(i / inDim);
       const k = i % inDim;
-      return xScales[(k >> 5) * paddedRows + row] * int8At(xQuants[(k >> 2) * paddedRows + row], k & 3);
+      return xScales[(k >> 5) * xRows + row] * int8At(xQuants[(k >> 2) * xRows + row], k & 3);
     });
     const weight = new Float64Array(outDim * inDim).map((_, i) => {
       const row = Math.floor(i / inDim);
-      const place = Math.floor(row / 8) * inDim + (i % inDim); // panel · inDim + k
-      return scales[8 * (place >> 5) + (row & 7)] * int8At(quants[8 * (place >> 2) + (row & 7)], place & 3);
+      const place = Math.floor(row / PANEL_ROWS) * inDim + (i % inDim); // panel · inDim + k
+      const inPanel = row % PANEL_ROWS;
+      const word = quants[(place >> 2) * PANEL_ROWS + inPanel];
+      return scales[(place >> 5) * PANEL_ROWS + inPanel] * int8At(word, place & 3);
     });
     return reference({ ...arrays, x, weight }, { ...sizes, inDim });
   };

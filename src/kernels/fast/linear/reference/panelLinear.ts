@@ -1,4 +1,5 @@
 import type { ReferenceArrays } from '../../../../gpu/declaration.ts';
+import { paddedRows } from '../../../../gpu/panels.ts';
 import type { Symbols } from '../../../../gpu/shapes.ts';
 import { geluReference } from '../../../plain/reference/gelu.ts';
 import { matmulReference } from '../../../plain/reference/matmul.ts';
@@ -25,10 +26,8 @@ export function linearGeluReference(arrays: ReferenceArrays, sizes: Symbols) {
 export function fromTransposed(reference: typeof linearAddReference) {
   return ({ xT, ...arrays }: ReferenceArrays, sizes: Symbols) => {
     const { rows, inDim } = sizes;
-    const paddedRows = Math.ceil(rows / 8) * 8;
-    const x = new Float64Array(rows * inDim).map(
-      (_, i) => xT[(i % inDim) * paddedRows + Math.floor(i / inDim)],
-    );
+    const xRows = paddedRows(rows);
+    const x = new Float64Array(rows * inDim).map((_, i) => xT[(i % inDim) * xRows + Math.floor(i / inDim)]);
     return reference({ ...arrays, x }, sizes);
   };
 }
