@@ -1,5 +1,7 @@
+import { roundHalfToEven } from '../roundHalfToEven.ts';
 import type { HostArray } from './tensor.ts';
 
+/** How weights may be stored; they stay so on the GPU. */
 export type WeightDtype = 'f32' | 'bf16' | 'f16';
 
 const word = new Uint32Array(1);
@@ -47,11 +49,4 @@ function fromF16(bits: number): number {
   if (exponent === 0) return sign * mantissa * 2 ** -24;
   if (exponent === 0x1f) return mantissa ? Number.NaN : sign * Infinity;
   return sign * (1024 + mantissa) * 2 ** (exponent - 25);
-}
-
-function roundHalfToEven(value: number): number {
-  const floor = Math.floor(value);
-  const rest = value - floor;
-  if (rest !== 0.5) return Math.round(value);
-  return floor % 2 === 0 ? floor : floor + 1;
 }

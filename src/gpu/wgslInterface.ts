@@ -3,7 +3,6 @@ export interface WgslInterface {
   readonly bindings: readonly WgslBinding[];
   /** Fields of `struct Params`, in order; all are 4-byte scalars. */
   readonly params: readonly { readonly name: string; readonly type: string }[];
-  readonly overrides: readonly string[];
   /** What the device must have for the text's `enable`s, e.g. `shader-f16`. */
   readonly features: readonly string[];
   /** `const NAME = 4u;` at module scope, so that a number that both sides need lives once: in the text. */
@@ -40,7 +39,6 @@ export function parseWgsl(text: string): WgslInterface {
   }
   const paramsBody = code.match(/struct\s+Params\s*\{([^}]*)\}/)?.[1] ?? '';
   const params = [...paramsBody.matchAll(/(\w+)\s*:\s*(\w+)/g)].map(([, name, type]) => ({ name, type }));
-  const overrides = [...code.matchAll(/\boverride\s+(\w+)/g)].map(([, name]) => name);
   const enabled = [...code.matchAll(/\benable\s+([\w\s,]+);/g)].flatMap(([, names]) =>
     names.trim().split(/\s*,\s*/),
   );
@@ -49,7 +47,7 @@ export function parseWgsl(text: string): WgslInterface {
   for (const [, name, value] of code.matchAll(/^const\s+(\w+)\s*(?::\s*\w+)?\s*=\s*(\d+)u?\s*;/gm)) {
     consts[name] = Number(value);
   }
-  return { bindings, params, overrides, features, consts };
+  return { bindings, params, features, consts };
 }
 
 function withoutComments(text: string): string {

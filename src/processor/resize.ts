@@ -1,6 +1,7 @@
 /** To which size a picture is brought, and how: the reference's `smart_resize` and Pillow's bicubic. */
 
 import { ImageError, InputError } from '../errors.ts';
+import { roundHalfToEven } from '../roundHalfToEven.ts';
 import { defaultImageLimits, type RgbImage } from './image/rgbImage.ts';
 
 export interface PixelLimits {
@@ -100,13 +101,6 @@ function checkLimits(limits: PixelLimits, name: string): void {
       });
     }
   }
-}
-
-/** Python's `round`: halves go to the even neighbour. */
-function roundHalfToEven(value: number): number {
-  const floor = Math.floor(value);
-  if (value - floor !== 0.5) return Math.round(value);
-  return floor % 2 === 0 ? floor : floor + 1;
 }
 
 /** Bits behind the point of a weight. Pillow leaves 8 for the sample, 2 for sums over 255 and the sign. */

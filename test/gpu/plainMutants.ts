@@ -84,12 +84,7 @@ export const PLAIN_MUTANTS: readonly Mutant[] = [
     'gateUp[2u * index + 1u]',
     'gateUp[index + arrayLength(&out)]',
   ),
-  mutant(
-    'tokenProbabilities',
-    'the ties that are dropped',
-    'tiesBefore >= cut.tiesDropped',
-    'tiesBefore > cut.tiesDropped',
-  ),
+  mutant('sampleToken', 'the ties that are dropped', 'min(threadCounts[i], tiesToDrop)', '0u'),
   mutant('topK', 'the higher id of equal ones', 'a.id < b.id', 'a.id > b.id'),
   mutant(
     'visionAttention',

@@ -2,14 +2,12 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { read, write } from '../../src/gpu/declaration.ts';
 import { openGpu } from '../../src/gpu/device.ts';
 import { defineKernel } from '../../src/gpu/kernel.ts';
-import { Pass } from '../../src/gpu/pass.ts';
-import { freeTensors, upload, zeros } from '../../src/gpu/tensor.ts';
 import { NO_TOKEN } from '../../src/kernels/choose/reference/argmax.ts';
 import { pcg4d, uniformRandom } from '../../src/kernels/choose/reference/random.ts';
-import { kernels } from '../../src/kernels/kernelSet.ts';
+import { drawToken } from '../../src/kernels/choose/reference/sampleToken.ts';
 import { random } from '../../src/kernels/shared/helpers.ts';
-import { drawToken, processLogits } from '../../src/model/generation/cpuSampler.ts';
-import { OFF } from './processOnGpu.ts';
+import { drawOnGpu, edgesOf, SEED } from './drawOnGpu.ts';
+import { OFF, type ProcessOptions, processLogits } from './processLogits.ts';
 
 const DRAWS = 100_000;
 const SEEDS = [
@@ -105,13 +103,14 @@ describe(`random numbers on ${gpu.description}`, () => {
 
 describe(`draws on ${gpu.description}`, () => {
   const logits = Float32Array.from({ length: 400 }, (_, id) => 4 * Math.sin(id * id) + (id % 7) / 7);
-  const limits = { temperature: 0.9, topK: 40, topP: 0.9, minP: 0 };
-  const probabilities = processLogits(
-    logits,
-    { ...OFF, ...limits },
-    { promptIds: [], answerIds: [], endTokens: [] },
-  );
-  const [seedLow, seedHigh] = [2024, 7];
+  const limits = { ...OFF, temperature: 0.9, topK: 40, topP: 0.9 };
+  const noText = { promptIds: [], answerIds: [], endTokens: [] };
+  const probabilities = processLogits(logits, limits, noText);
+  const { seedLow, seedHigh } = SEED;
+
+  /** One draw for each of the first random numbers. */
+  const drawMany = (row: Float32Array, options: ProcessOptions, count: number, seed = SEED) =>
+    drawOnGpu(gpu, row, options, noText, [...Array(count).keys()], seed);
 
   it(`follow the probabilities: chi-square over ${DRAWS} with the GPU's random numbers`, async () => {
     const numbers = await numbersOnGpu(seedLow, seedHigh);
@@ -126,18 +125,42 @@ describe(`draws on ${gpu.description}`, () => {
   });
 
   it('of the GPU are those of the CPU, and come again with the same seed', async () => {
-    const first = await drawMany(logits, { ...limits, seedLow, seedHigh }, 400);
+    const first = await drawMany(logits, limits, 400);
     const expected = first.map((_, i) => drawToken(probabilities, uniformRandom(seedLow, seedHigh, i)));
     expect(first).toEqual(expected);
-    expect(await drawMany(logits, { ...limits, seedLow, seedHigh }, 400)).toEqual(first);
-    expect(await drawMany(logits, { ...limits, seedLow: seedLow + 1, seedHigh }, 400)).not.toEqual(first);
-    expect(await drawMany(logits, { ...limits, seedLow, seedHigh: seedHigh + 1 }, 400)).not.toEqual(first);
+    expect(await drawMany(logits, limits, 400)).toEqual(first);
+    expect(await drawMany(logits, limits, 400, { seedLow: seedLow + 1, seedHigh })).not.toEqual(first);
+    expect(await drawMany(logits, limits, 400, { seedLow, seedHigh: seedHigh + 1 })).not.toEqual(first);
+  });
+
+  it.each<[string, number[], Partial<ProcessOptions>, number[]]>([
+    ['ties at the k-th: all stay', [3, 2, 2, 1, 2, -0, 0], { topK: 2 }, [0, 1, 2, 4]],
+    ['ties at the cut of top-p: the highest ids stay', [3, 2, 2, 1, 2, 0], { topP: 0.7 }, [0, 2, 4]],
+    ['ties that min-p drops', [3, 2, 2, 1, 2, 0], { topP: 0.7, minP: 0.5 }, [0]],
+    ['two zeros are equal', [-0, 0, -1], { topK: 1 }, [0, 1]],
+    ['banned tokens', [-Infinity, 1, -Infinity, 2, 0], { topK: 4, topP: 0.9 }, [1, 3]],
+    ['top-k above the vocabulary', [1, 3, 2], { topK: 40 }, [0, 1, 2]],
+  ])('of few tokens: %s', async (_, few, change, kept) => {
+    const options = { ...OFF, ...change };
+    const { indices, tokens } = edgesOf(processLogits(few, options, noText));
+    expect([...new Set(tokens)]).toEqual(kept);
+    expect(await drawOnGpu(gpu, Float32Array.from(few), options, noText, indices)).toEqual(tokens);
+  });
+
+  it.each<Partial<ProcessOptions>>([
+    { temperature: 1.7, topK: 100, topP: 0.8, minP: 0.5 },
+    { temperature: 50, topP: 0.3 },
+    { temperature: 0.01, topP: 0.999 },
+  ])('with %j', async (change) => {
+    const options = { ...OFF, ...change };
+    const { indices, tokens } = edgesOf(processLogits(logits, options, noText));
+    expect(await drawOnGpu(gpu, logits, options, noText, indices)).toEqual(tokens);
   });
 
   it('of all 152,064 tokens reach the last one, and never a banned one', async () => {
     const flat = new Float32Array(152_064).fill(-Infinity);
     for (let id = 3; id < flat.length; id += 4) flat[id] = 1.5;
-    const drawn = await drawMany(flat, { ...limits, topK: 0, topP: 1, seedLow, seedHigh }, 20);
+    const drawn = await drawMany(flat, { ...limits, topK: 0, topP: 1 }, 20);
     const kept = flat.length / 4;
     const expected = drawn.map((_, i) => 4 * Math.floor(uniformRandom(seedLow, seedHigh, i) * kept) + 3);
     expect(drawn).toEqual(expected);
@@ -146,7 +169,7 @@ describe(`draws on ${gpu.description}`, () => {
   it('find no token where a logit is NaN or +Infinity, or none is finite', async () => {
     const draw = async (bad: number, places: (id: number) => boolean) => {
       const row = logits.map((logit, id) => (places(id) ? bad : logit));
-      const [id] = await drawMany(row, { ...limits, seedLow, seedHigh }, 1);
+      const [id] = await drawMany(row, limits, 1);
       return id;
     };
     for (const bad of [Number.NaN, -Number.NaN, Infinity]) {
@@ -157,25 +180,3 @@ describe(`draws on ${gpu.description}`, () => {
     expect(await draw(-Infinity, (id) => id !== 17)).toBe(17);
   });
 });
-
-/** One draw for each of the lengths 0 … count - 1, in one submit. */
-async function drawMany(
-  logits: Float32Array,
-  params: Parameters<typeof kernels.sampleToken>[2],
-  count: number,
-): Promise<number[]> {
-  const row = upload(gpu, logits, [1, logits.length], 'logits');
-  const lengths = Array.from({ length: count }, (_, i) => upload(gpu, Uint32Array.of(i), [1], 'length'));
-  const drawn = lengths.map(() => zeros(gpu, 'u32', [1], 'drawn'));
-  const pass = new Pass(gpu, 'draws');
-  for (const [i, length] of lengths.entries()) {
-    kernels.sampleToken(pass, { logits: row, length, out: drawn[i] }, params);
-  }
-  const readBacks = drawn.map((token) => pass.readBack(token));
-  await pass.submit();
-  const ids: number[] = [];
-  for (const readBack of readBacks) ids.push((await readBack.read())[0]);
-  await pass.destroy();
-  await freeTensors(gpu, [row, ...lengths, ...drawn]);
-  return ids;
-}

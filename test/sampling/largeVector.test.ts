@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { openGpu } from '../../src/gpu/device.ts';
-import { processLogits } from '../../src/model/generation/cpuSampler.ts';
-import { OFF, processOnGpu } from './processOnGpu.ts';
+import { drawOnGpu, edgesOf } from './drawOnGpu.ts';
+import { OFF, processLogits } from './processLogits.ts';
 
 interface Row {
   options: Partial<typeof OFF>;
@@ -41,13 +41,13 @@ describe(`152,064 logits on ${gpu.description}`, () => {
   it.each(rows.map((row) => ({ row, name: JSON.stringify(row.options) })))('$name', async ({ row }) => {
     const options = { ...OFF, ...row.options };
     const text = { promptIds: row.inputIds, answerIds: [], endTokens: [] };
-    const onCpu = processLogits(logits, options, text);
-    const onGpu = await processOnGpu(gpu, logits, options, text);
-    for (const probabilities of [onCpu, onGpu]) {
-      expect(Array.from(probabilities).filter((p) => p > 0).length).toBe(row.keptCount);
-      for (const [index, id] of row.ids.entries()) {
-        expect(Math.abs(probabilities[id] - row.probabilities[index]), `id ${id}`).toBeLessThan(1e-6);
-      }
+    const probabilities = processLogits(logits, options, text);
+    expect(probabilities.filter((p) => p > 0).length).toBe(row.keptCount);
+    for (const [index, id] of row.ids.entries()) {
+      expect(Math.abs(probabilities[id] - row.probabilities[index]), `id ${id}`).toBeLessThan(1e-6);
     }
+    const { indices, tokens } = edgesOf(probabilities);
+    expect(tokens.length).toBeGreaterThan(0);
+    expect(await drawOnGpu(gpu, logits, options, text, indices)).toEqual(tokens);
   });
 });

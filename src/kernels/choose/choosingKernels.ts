@@ -3,7 +3,6 @@ import { banNgrams } from './banNgrams.ts';
 import { logSoftmax } from './logSoftmax.ts';
 import { penalizeLogits } from './penalizeLogits.ts';
 import { sampleToken } from './sampleToken.ts';
-import { tokenProbabilities } from './tokenProbabilities.ts';
 import { topK } from './topK.ts';
 
 /** From logits to a token. */
@@ -13,7 +12,6 @@ export const choosingKernels = {
   logSoftmax,
   penalizeLogits,
   sampleToken,
-  tokenProbabilities,
   topK,
 };
 

@@ -36,6 +36,7 @@ export const sampleToken = defineKernel({
     drawCase('the 7B vocabulary, all of it', 152_064, {}, 3),
     drawCase('zeros', 300, { topK: 5, topP: 0.5 }, 0),
     givenCase('banned tokens', [-Infinity, 1, -Infinity, 2], { topK: 3, topP: 0.99 }),
+    givenCase('ties at the cut of top-p: the highest ids stay', [3, 2, 2, 1, 2, 0], { topP: 0.7 }),
     givenCase('NaN', [1, Number.NaN, 2], { topK: 1 }),
     givenCase('+Infinity', [1, Infinity, 2], { topP: 0.5 }),
     givenCase('nothing but bans', [-Infinity, -Infinity], {}),

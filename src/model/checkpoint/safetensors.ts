@@ -3,13 +3,12 @@
  * bytes lie. It comes from strangers, and a wrong offset would read the wrong weights without a sound: so it is
  * believed only when it describes every byte of the file, once.
  */
+// @ts-expect-error: the package ships no types
 import * as safetensorsPackage from 'safetensors';
 import { CheckpointError, type ErrorCode, type ErrorDetails } from '../../errors.ts';
+import type { WeightDtype } from '../../gpu/weightFormats.ts';
 import { isJsonObject, parseJson, scanJson, shown, shownName } from '../../json.ts';
 import type { ByteSource } from './byteSource.ts';
-
-/** The dtypes that weights may have; they stay as stored, on the GPU too. */
-export type WeightDtype = 'f32' | 'bf16' | 'f16';
 
 /** Bytes of one weight. */
 export const WEIGHT_BYTES: Readonly<Record<WeightDtype, number>> = { f32: 4, bf16: 2, f16: 2 };
@@ -186,15 +185,16 @@ function assertPackageAgrees(entries: readonly TensorEntry[], dataBegin: number,
   const bytes = new Uint8Array(LENGTH_BYTES + json.byteLength);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(json.byteLength), true);
   bytes.set(json, LENGTH_BYTES);
-  // A copy: webpack refuses to build where the namespace itself is asked for an export that only Node sees.
+  // In Node the package is CommonJS, whose exports arrive as `default`; bundlers see the named one. A copy: webpack refuses to build
+  // where the namespace itself is asked for an export that only Node sees.
   const exported = { ...safetensorsPackage };
   const { SafeTensor } = exported.default ?? exported;
-  const { metadata } = new SafeTensor(bytes);
+  const { metadata } = new SafeTensor(bytes); // tensors by name; offsets are those of `bytes`
   const agrees = entries.every(({ name, dtype, begin, end }) => {
     const theirs = metadata.get(name);
-    const [theirBegin, theirEnd] =
-      theirs?.data_offsets.map((offset) => offset - bytes.byteLength + dataBegin) ?? [];
-    return theirs?.dtype === dtype && theirBegin === begin && theirEnd === end;
+    const [theirBegin, theirEnd] = theirs?.data_offsets ?? [];
+    const shift = dataBegin - bytes.byteLength;
+    return theirs?.dtype === dtype && theirBegin + shift === begin && theirEnd + shift === end;
   });
   if (agrees && metadata.size === entries.length) return;
   throw headerError('ST_HEADER_INVALID', file, 'has a header that two readers understand differently');

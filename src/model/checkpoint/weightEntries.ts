@@ -1,10 +1,11 @@
 /** The tensors that a checkpoint's files hold, compared with those that its config asks for. */
 import { CheckpointError } from '../../errors.ts';
+import type { WeightDtype } from '../../gpu/weightFormats.ts';
 import { shown, shownName } from '../../json.ts';
 import type { ByteSource } from './byteSource.ts';
 import type { ModelConfig } from './config.ts';
 import { expectedTensors } from './expectedTensors.ts';
-import type { TensorEntry, WeightDtype } from './safetensors.ts';
+import type { TensorEntry } from './safetensors.ts';
 
 /** One tensor of the model, as it is stored. */
 export interface WeightEntry {

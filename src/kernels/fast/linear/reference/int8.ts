@@ -1,6 +1,7 @@
 import type { ReferenceArrays } from '../../../../gpu/declaration.ts';
 import { PANEL_ROWS, paddedRows } from '../../../../gpu/panels.ts';
 import type { Symbols } from '../../../../gpu/shapes.ts';
+import { roundHalfToEven } from '../../../../roundHalfToEven.ts';
 import type { linearAddReference } from './panelLinear.ts';
 
 const BLOCK = 32;
@@ -72,16 +73,9 @@ function quantizeBlock(values: Float64Array): { scale: number; words: Uint32Arra
   const largest = values.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
   const isZero = largest < SMALLEST;
   const inverse = isZero ? 0 : Math.fround(127 / largest);
-  const quants = Int8Array.from(values, (value) => roundEven(Math.fround(value * inverse)));
+  const quants = Int8Array.from(values, (value) => roundHalfToEven(Math.fround(value * inverse)));
   const scale = isZero ? 0 : Math.fround(largest * Math.fround(1 / 127));
   return { scale, words: new Uint32Array(quants.buffer) };
-}
-
-/** To the nearest integer, in the middle of two to the even one, as WGSL's `round`. */
-function roundEven(value: number): number {
-  const floor = Math.floor(value);
-  const isUp = value - floor > 0.5 || (value - floor === 0.5 && floor % 2 !== 0);
-  return isUp ? floor + 1 : floor;
 }
 
 /** Byte `i` of a word, the lowest first. */

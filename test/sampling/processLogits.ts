@@ -1,12 +1,21 @@
 /** What the GPU does with logits before it draws, on the CPU and written to be compared with transformers line by line. */
-import { drawToken } from '../../kernels/choose/reference/sampleToken.ts';
-import {
-  type SamplingLimits,
-  tokenProbabilities,
-} from '../../kernels/choose/reference/tokenProbabilities.ts';
-import type { ProcessorOptions } from './logitsProcessors.ts';
+import { type SamplingLimits, tokenProbabilities } from '../../src/kernels/choose/reference/sampleToken.ts';
+import type { ProcessorOptions } from '../../src/model/generation/logitsProcessors.ts';
 
-export { drawToken };
+export type ProcessOptions = ProcessorOptions & SamplingLimits;
+
+/** Every option at the value that changes nothing. */
+export const OFF: ProcessOptions = {
+  repetitionPenalty: 1,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
+  noRepeatNgramSize: 0,
+  minLength: 0,
+  temperature: 1,
+  topK: 0,
+  topP: 1,
+  minP: 0,
+};
 
 /** The text so far. */
 export interface TextSoFar {
@@ -24,7 +33,7 @@ export interface TextSoFar {
  */
 export function processLogits(
   logits: ArrayLike<number>,
-  options: ProcessorOptions & SamplingLimits,
+  options: ProcessOptions,
   text: TextSoFar,
 ): Float64Array {
   const scores = Float32Array.from(logits);

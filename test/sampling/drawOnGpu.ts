@@ -1,0 +1,109 @@
+/** Draws of the GPU, with random numbers that fall where a wrong probability shows. */
+import type { Gpu } from '../../src/gpu/device.ts';
+import { Pass } from '../../src/gpu/pass.ts';
+import { freeTensors, type Tensor, upload, zeros } from '../../src/gpu/tensor.ts';
+import { END_TOKEN, IN_PROMPT } from '../../src/kernels/choose/penalizeLogits.ts';
+import { uniformRandom } from '../../src/kernels/choose/reference/random.ts';
+import { kernels } from '../../src/kernels/kernelSet.ts';
+import type { ProcessOptions, TextSoFar } from './processLogits.ts';
+
+export const SEED = { seedLow: 2024, seedHigh: 7 };
+
+const NUMBERS = 2 ** 17;
+const uniforms = Float64Array.from({ length: NUMBERS }, (_, i) =>
+  uniformRandom(SEED.seedLow, SEED.seedHigh, i),
+);
+const ascending = Uint32Array.from({ length: NUMBERS }, (_, i) => i).sort(
+  (a, b) => uniforms[a] - uniforms[b],
+);
+
+export interface Edges {
+  /** Which of the seed's random numbers to draw with. */
+  readonly indices: number[];
+  /** What they must draw. */
+  readonly tokens: number[];
+}
+
+/**
+ * For kept tokens the random numbers next to both ends of their share of [0, 1): a share that begins or ends elsewhere by 1e-5 or so, one
+ * that is missing or one too many before it makes a draw come out otherwise. Of more than `most` tokens as many, evenly chosen.
+ *
+ * @param probabilities [vocab], of the definition
+ * @param slack how far sums in f32 may be from those in float64
+ */
+export function edgesOf(probabilities: ArrayLike<number>, { most = 64, slack = 2e-6 } = {}): Edges {
+  const edges: Edges = { indices: [], tokens: [] };
+  const kept = Array.from(probabilities).filter((probability) => probability > 0).length;
+  const step = Math.ceil(kept / most);
+  let begin = 0;
+  for (let token = 0, rank = 0; token < probabilities.length; token++) {
+    if (!(probabilities[token] > 0)) continue;
+    const end = begin + probabilities[token];
+    const first = placeOf(begin + slack);
+    const last = placeOf(end - slack) - 1;
+    if (rank++ % step === 0 && first <= last) {
+      edges.indices.push(ascending[first], ascending[last]);
+      edges.tokens.push(token, token);
+    }
+    begin = end;
+  }
+  return edges;
+}
+
+/** How many of the random numbers are below `value`. */
+function placeOf(value: number): number {
+  let [low, high] = [0, NUMBERS];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (uniforms[ascending[middle]] < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** A step of generation, with the same kernels in the same order: one draw for each index of a random number, in one submit. */
+export async function drawOnGpu(
+  gpu: Gpu,
+  logits: Float32Array,
+  { noRepeatNgramSize, temperature, topK, topP, minP, ...penalties }: ProcessOptions,
+  { promptIds, answerIds, endTokens }: TextSoFar,
+  indices: readonly number[],
+  seed = SEED,
+): Promise<number[]> {
+  const state = new Uint32Array(logits.length);
+  for (const id of promptIds) state[id] |= IN_PROMPT;
+  for (const id of endTokens) state[id] |= END_TOKEN;
+  for (const id of answerIds.slice(0, -1)) state[id]++; // the kernel itself takes note of the last one
+  const text = [...promptIds, ...answerIds];
+  const history = Uint32Array.from([...text, 0]);
+  if (answerIds.length > 0) history[text.length - 1] = 0; // as above
+  const tensors = {
+    logits: upload(gpu, logits, [1, logits.length], 'logits'),
+    tokenState: upload(gpu, state, [state.length], 'state'),
+    history: upload(gpu, history, [history.length], 'history'),
+    token: upload(gpu, Uint32Array.of(answerIds.at(-1) ?? 0), [1], 'token'),
+    length: upload(gpu, Uint32Array.of(text.length), [1], 'length'),
+  };
+  const numbers = indices.map((index) => upload(gpu, Uint32Array.of(index), [1], 'number'));
+  const drawn: Tensor[] = indices.map(() => zeros(gpu, 'u32', [1], 'drawn'));
+  const pass = new Pass(gpu, 'draws');
+  try {
+    kernels.penalizeLogits(pass, tensors, { ...penalties, promptLength: promptIds.length });
+    if (noRepeatNgramSize > 0) {
+      const { logits, history, length } = tensors;
+      kernels.banNgrams(pass, { logits, history, length }, { ngramSize: noRepeatNgramSize });
+    }
+    for (const [i, length] of numbers.entries()) {
+      const params = { temperature, topK, topP, minP, ...seed };
+      kernels.sampleToken(pass, { logits: tensors.logits, length, out: drawn[i] }, params);
+    }
+    const readBacks = drawn.map((token) => pass.readBack(token));
+    await pass.submit();
+    const ids: number[] = [];
+    for (const readBack of readBacks) ids.push((await readBack.read())[0]);
+    return ids;
+  } finally {
+    await pass.destroy();
+    await freeTensors(gpu, [...Object.values(tensors), ...numbers, ...drawn]);
+  }
+}
