@@ -8,20 +8,12 @@
 // Prints the median of --runs runs after one warm-up, and the ratio of the two sets run by run. A benchmark prints; tests check.
 
 // @ts-check
-import { readFileSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import {
-  generatedFiles,
-  generatedTensorsFor,
-  M2Reasoning,
-  memorySource,
-  openGpu,
-  parseModelConfig,
-  passCosts,
-  positionsFor,
-} from 'm2-reasoning';
+import { M2Reasoning, openGpu } from 'm2-reasoning';
 import { folderFiles } from 'm2-reasoning/node';
+import { decodeBytes, examplePrompt, median, randomPrompt, runOnce } from './endToEnd.js';
+import { randomModel, repeatedWeights, tinyFolder } from './randomModel.js';
 
 const { values } = parseArgs({
   options: {
@@ -51,13 +43,9 @@ const precision = /** @type {'exact'} */ (values.precision);
 const sets =
   values['kernel-set'] === 'both' ? ['plain', 'fast'] : [/** @type {'fast'} */ (values['kernel-set'])];
 
-const ENCODED_RUNS = 61; // of a pass that is compiled and bound; it has room for the tokens of 64
-const tinyFolder = fileURLToPath(new URL('../weights/m2-tiny', import.meta.url));
-const tiny = folderFiles(tinyFolder);
-
 const gpu = await openGpu();
 const { files, bytes, label } = await (values.shape === '0.5b' ? qwenHalfBillion() : bundled());
-/** @type {Record<string, { model: M2Reasoning, loadSeconds: number, measured: Awaited<ReturnType<typeof runOnce>>[] }>} */
+/** @type {Record<string, { model: M2Reasoning, loadSeconds: number, measured: import('./endToEnd.js').Run[] }>} */
 const bySet = {};
 for (const kernelSet of sets) {
   const startedAt = performance.now();
@@ -70,11 +58,11 @@ for (const kernelSet of sets) {
 }
 const { model } = bySet[sets[0]];
 
-const inputs = values.shape === '0.5b' ? randomPrompt(prefillTokens) : await examplePrompt();
+const inputs = values.shape === '0.5b' ? randomPrompt(model, prefillTokens) : await examplePrompt(model);
 const prompt = inputs.inputIds.length;
 for (let run = 0; run <= runs; run++) {
   for (const set of sets) {
-    const measured = await runOnce(bySet[set].model);
+    const measured = await runOnce(bySet[set].model, inputs, decodeTokens);
     if (run > 0) bySet[set].measured.push(measured); // the first run compiles
   }
 }
@@ -99,7 +87,7 @@ function report(set) {
       ? `x ${median(measured.map((run, i) => seconds(control[i]) / seconds(run))).toFixed(2)} of plain`
       : '';
   const { bytesRead: read, keys } = measured[0];
-  const ideal = decodeBytes(keys);
+  const ideal = decodeBytes(model.config, keys);
   const figures = {
     loadGbPerS: bytes / loadSeconds / 1e9,
     prefillTokensPerS: prompt / of(({ prefill }) => prefill),
@@ -139,73 +127,8 @@ function report(set) {
   return figures;
 }
 
-/** @param {M2Reasoning} running */
-async function runOnce(running) {
-  const startedAt = performance.now();
-  let encodeMs = 0;
-  let prefilledAt = 0;
-  let endedAt = 0;
-  let decodedFrom = 0; // the first decode step binds: its token is not counted
-  let dispatchesFrom = 0;
-  let dispatches = 0;
-  let tokens = 0;
-  let bytesRead = 0; // by the last decode step, as the kernels' contracts have it
-  await running.forward(inputs, {
-    steps: 2 + decodeTokens,
-    onPass: async (pass) => {
-      if (pass.label !== 'decode') return;
-      endedAt = performance.now();
-      dispatches = gpu.counters.dispatches - dispatchesFrom;
-      for (const cost of await passCosts(pass)) bytesRead += cost.bytesRead;
-      encodeMs = await encodeTime(pass);
-    },
-    onToken: () => {
-      tokens++;
-      if (tokens === 1) prefilledAt = performance.now();
-      if (tokens !== 2) return;
-      decodedFrom = performance.now();
-      dispatchesFrom = gpu.counters.dispatches;
-    },
-  });
-  return {
-    prefill: (prefilledAt - startedAt) / 1000,
-    perToken: (endedAt - decodedFrom) / 1000 / decodeTokens,
-    total: (endedAt - startedAt) / 1000,
-    dispatches: dispatches / decodeTokens,
-    encodeMs,
-    bytesRead,
-    keys: prompt + 1 + decodeTokens,
-  };
-}
-
-/**
- * Milliseconds of JavaScript to encode one run of a pass. What is encoded is thrown away: a software adapter that ran it would
- * take the core away.
- *
- * @param {import('m2-reasoning').Pass} pass
- */
-async function encodeTime(pass) {
-  const { device } = gpu;
-  const createCommandEncoder = device.createCommandEncoder.bind(device);
-  const submit = gpu.submit.bind(gpu);
-  let begun = 0;
-  /** @type {number[]} */
-  const times = [];
-  device.createCommandEncoder = (descriptor) => {
-    begun = performance.now();
-    return createCommandEncoder(descriptor);
-  };
-  gpu.submit = () => {
-    times.push(performance.now() - begun);
-  };
-  await gpu.idle();
-  for (let run = 0; run < ENCODED_RUNS; run++) await pass.submit();
-  device.createCommandEncoder = createCommandEncoder;
-  gpu.submit = submit;
-  return median(times);
-}
-
 async function bundled() {
+  const tiny = folderFiles(tinyFolder);
   let sizeBytes = 0;
   for (const shard of ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors']) {
     const source = await tiny.open(shard);
@@ -215,111 +138,11 @@ async function bundled() {
   return { files: tiny, bytes: sizeBytes, label: 'm2-tiny' };
 }
 
-/** Qwen2.5-0.5B's decoder behind the smallest vision tower, weights from the generator of the goldens. */
+/** Qwen2.5-0.5B's decoder behind the smallest vision tower. */
 async function qwenHalfBillion() {
-  const config = JSON.parse(readFileSync(`${tinyFolder}/config.json`, 'utf8'));
-  Object.assign(config.llm_config, {
-    hidden_size: 896,
-    num_hidden_layers: layers,
-    num_attention_heads: 14,
-    num_key_value_heads: 2,
-    intermediate_size: 4864,
-    vocab_size: 151_936,
-    rope_theta: 1e6,
-    tie_word_embeddings: true,
-    rope_scaling: { type: 'mrope', mrope_section: [8, 12, 12] },
-  });
-  Object.assign(config.vision_config, { depth: 1, fullatt_block_indexes: [0] });
-  const tensors = generatedTensorsFor(
-    parseModelConfig(new TextEncoder().encode(JSON.stringify(config)), 'config.json'),
-  );
-  const values = tensors.reduce(
-    (sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1),
-    0,
-  );
-  return {
-    files: await inMemory(generatedFiles({ config, tensors, otherFiles: tiny })),
-    bytes: 2 * values,
-    label: `Qwen2.5-0.5B's shape, ${layers} layers, random bf16 weights in memory`,
-  };
-}
-
-/**
- * The weights made once, before loading is timed.
- * @param {import('m2-reasoning').ModelFiles} files
- * @returns {Promise<import('m2-reasoning').ModelFiles>}
- */
-async function inMemory(files) {
-  const weights = await files.open('model.safetensors');
-  if (weights === null) return files;
-  const bytes = new Uint8Array(weights.sizeBytes);
-  for (let offset = 0; offset < bytes.length; offset += 2 ** 26) {
-    await weights.readInto(offset, bytes.subarray(offset, offset + 2 ** 26));
-  }
-  const held = memorySource(weights.name, bytes);
-  return { ...files, open: async (name) => (name === weights.name ? held : files.open(name)) };
-}
-
-/** @param {number} tokens */
-function randomPrompt(tokens) {
-  const inputIds = Array.from({ length: tokens }, (_, i) => (i * 7919) % 1000);
-  return { inputIds, images: [], positions: positionsOf(inputIds, []) };
-}
-
-async function examplePrompt() {
-  const [{ image, question, system }] = JSON.parse(
-    readFileSync(`${tinyFolder}/examples/examples.json`, 'utf8'),
-  );
-  const { inputIds, images } = await model.prepare([
-    { role: 'system', content: system },
-    {
-      role: 'user',
-      content: [
-        { type: 'image', image: `${tinyFolder}/examples/${image}` },
-        { type: 'text', text: question },
-      ],
-    },
-  ]);
-  return {
-    inputIds,
-    images,
-    positions: positionsOf(inputIds, images),
-  };
-}
-
-/**
- * @param {readonly number[]} inputIds
- * @param {readonly { gridThw: readonly [number, number, number] }[]} images
- */
-function positionsOf(inputIds, images) {
-  const { llm, vision } = model.config;
-  return positionsFor(
-    llm.rope,
-    inputIds,
-    images,
-    { ...llm, spatialMergeSize: vision.spatialMergeSize },
-    'reference',
-  );
-}
-
-/**
- * What a decode step has to read: every decoder weight once (of the embedding table one row, but all of it as a tied head), and
- * keys and values.
- *
- * @param {number} keys
- */
-function decodeBytes(keys) {
-  const { hiddenSize, intermediateSize, numHiddenLayers, numKeyValueHeads, headDim, vocabSize } =
-    model.config.llm;
-  const keyDim = numKeyValueHeads * headDim;
-  const layer = hiddenSize * (2 * hiddenSize + 2 * keyDim + 3 * intermediateSize + 3) + 2 * keyDim;
-  const weights = numHiddenLayers * layer + hiddenSize * (vocabSize + 2);
-  return 2 * weights + 4 * 2 * numHiddenLayers * keyDim * keys;
-}
-
-/** @param {number[]} numbers */
-function median(numbers) {
-  return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
+  const { files, bytes } = randomModel('0.5b', layers);
+  const label = `Qwen2.5-0.5B's shape, ${layers} layers, random bf16 weights in memory`;
+  return { files: repeatedWeights(files), bytes, label };
 }
 
 /**

@@ -1,8 +1,8 @@
 // Turns a random bf16 checkpoint into the GGUF file of a Qwen2 text model.
 
+import { randomModel } from '../randomModel.js';
 // @ts-check
 import { writeGguf } from './ggufWriter.js';
-import { randomModel } from './randomModel.js';
 
 /** @typedef {import('./ggufWriter.js').GgufTensor} GgufTensor */
 /** @typedef {import('./ggufWriter.js').Metadata} Metadata */
@@ -31,7 +31,7 @@ const MODULES = {
  * Writes the decoder of a random model: matrices in F16, norms and biases in F32.
  *
  * @param {string} path
- * @param {import('./randomModel.js').ShapeName} shape
+ * @param {import('../randomModel.js').ShapeName} shape
  * @param {number} [layers]
  */
 export async function writeRandomGguf(path, shape, layers) {

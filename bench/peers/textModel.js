@@ -8,7 +8,7 @@ import { writeRandomGguf } from './qwenGguf.js';
 
 /**
  * @param {object} settings
- * @param {import('./randomModel.js').ShapeName} settings.shape
+ * @param {import('../randomModel.js').ShapeName} settings.shape
  * @param {number} [settings.layers] fewer than the shape has
  * @param {string} settings.folder for the GGUF file
  * @param {number} settings.context tokens of the prompt before the decode

@@ -2,8 +2,8 @@
 
 // @ts-check
 import { availableParallelism } from 'node:os';
+import { promptOf } from '../../randomModel.js';
 import { importPeer } from '../importPeer.js';
-import { promptOf } from '../randomModel.js';
 import { timedTokens } from './timedTokens.js';
 
 const CONTEXT = 256; // tokens; covers every run

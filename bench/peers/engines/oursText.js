@@ -1,11 +1,11 @@
 // m2-reasoning on a text model.
 
+import { promptOf, randomModel } from '../../randomModel.js';
 // @ts-check
 import { M2Reasoning, openGpu, positionsFor } from '../library.js';
-import { promptOf, randomModel } from '../randomModel.js';
 import { timedTokens } from './timedTokens.js';
 
-/** @param {{ shape: import('../randomModel.js').ShapeName, layers?: number }} options */
+/** @param {{ shape: import('../../randomModel.js').ShapeName, layers?: number }} options */
 export async function open({ shape, layers }) {
   const gpu = await openGpu();
   const { files, config } = randomModel(shape, layers);
