@@ -15,15 +15,14 @@ import {
   freeTensors,
   kernels,
   openGpu,
-  Pass,
   read,
   readWeight,
   timeCalls,
   upload,
   weights,
   write,
-  zeros,
 } from 'm2-reasoning';
+import { freeLinearWeights, linearWays, linearWeights, numbers } from './linear.js';
 
 const { values } = parseArgs({
   options: {
@@ -108,166 +107,40 @@ gpu.destroy();
 
 async function matmul() {
   const x = upload(gpu, numbers(size * size), [size, size], 'x');
-  const rows = upload(gpu, halves(size * size), [size, size], 'rows', 'bf16');
-  const panels = upload(gpu, halves(size * size), [size, size], 'panels', 'bf16', 'panels');
-  const bias = upload(gpu, new Float32Array(size), [size], 'bias');
-  const int8 = await inInt8(panels);
-  const result = await measure(`matmul ${size}³, bf16 weights`, 2 * size ** 3, 'GFLOP/s', [
-    {
-      name: 'matmul (plain, the control)',
-      checked: [kernels.matmul],
-      record: (pass) => void kernels.matmul(pass, { x, weight: rows, bias }),
-    },
-    {
-      name: 'transposeRows + matmulPanels',
-      checked: [kernels.transposeRows, kernels.matmulPanels],
-      record(pass) {
-        const xT = kernels.transposeRows(pass, { x });
-        kernels.matmulPanels(pass, { xT, weight: panels, bias }, { rows: size });
-      },
-    },
-    ...(hasSubgroups
-      ? [
-          {
-            name: 'transposeRows + matmulPanelsQuad',
-            checked: [kernels.transposeRows, kernels.matmulPanelsQuad],
-            /** @param {import('m2-reasoning').Pass} pass */
-            record(pass) {
-              const xT = kernels.transposeRows(pass, { x });
-              kernels.matmulPanelsQuad(pass, { xT, weight: panels, bias }, { rows: size });
-            },
-          },
-        ]
-      : []),
-    ...(gpu.device.features.has('shader-f16')
-      ? [
-          {
-            name: 'transposeRows, rowScales + matmulPanelsHalf',
-            checked: [kernels.transposeRows, kernels.rowScales, kernels.matmulPanelsHalf],
-            /** @param {import('m2-reasoning').Pass} pass */
-            record(pass) {
-              const xT = kernels.transposeRows(pass, { x });
-              const xScales = kernels.rowScales(pass, { x });
-              kernels.matmulPanelsHalf(pass, { xT, xScales, weight: panels, bias }, { rows: size });
-            },
-          },
-        ]
-      : []),
-    {
-      name: 'quantizeRows + matmulInt8',
-      checked: [kernels.quantizeRows, kernels.matmulInt8],
-      record(pass) {
-        const params = { rows: size, weightFirstRow: 0, weightRows: size };
-        kernels.matmulInt8(pass, { ...quantized(pass, x), ...int8, bias }, params);
-      },
-    },
-    ...(hasSubgroups
-      ? [
-          {
-            name: 'quantizeRows + matmulInt8Quad',
-            checked: [kernels.quantizeRows, kernels.matmulInt8Quad],
-            /** @param {import('m2-reasoning').Pass} pass */
-            record(pass) {
-              const params = { rows: size, weightFirstRow: 0, weightRows: size };
-              kernels.matmulInt8Quad(pass, { ...quantized(pass, x), ...int8, bias }, params);
-            },
-          },
-        ]
-      : []),
-  ]);
-  await freeTensors(gpu, [x, rows, panels, bias, ...Object.values(int8)]);
+  const weight = await linearWeights(gpu, size, size);
+  const result = await measure(
+    `matmul ${size}³, bf16 weights`,
+    2 * size ** 3,
+    'GFLOP/s',
+    linearWays(weight, x),
+  );
+  await freeTensors(gpu, [x]);
+  await freeLinearWeights(weight);
   return result;
-}
-
-/**
- * A weight in 8-bit integers with scales.
- *
- * @param {import('m2-reasoning').Tensor} weight in panels
- */
-async function inInt8(weight) {
-  const [outDim, inDim] = weight.shape;
-  const quants = zeros(gpu, 'u32', [Math.ceil(outDim / 8), inDim / 4, 8], 'quants');
-  const scales = zeros(gpu, 'f32', [Math.ceil(outDim / 8), inDim / 32, 8], 'scales');
-  const pass = new Pass(gpu, 'to 8 bits');
-  kernels.quantizePanels(pass, { weight, quants, scales });
-  await pass.submit();
-  await gpu.idle();
-  await pass.destroy();
-  return { quants, scales };
-}
-
-/**
- * @param {import('m2-reasoning').Pass} pass
- * @param {import('m2-reasoning').Tensor} x [rows, inDim]
- */
-function quantized(pass, x) {
-  const [rows, inDim] = x.shape;
-  const xQuants = pass.allocate('u32', [inDim / 4, 8 * Math.ceil(rows / 8)], 'xQuants');
-  const xScales = pass.allocate('f32', [inDim / 32, 8 * Math.ceil(rows / 8)], 'xScales');
-  kernels.quantizeRows(pass, { x, xQuants, xScales });
-  return { xQuants, xScales };
 }
 
 async function matrixVector() {
   const x = upload(gpu, numbers(vector), [1, vector], 'x');
-  const rows = upload(gpu, halves(vector * vector), [vector, vector], 'rows', 'bf16');
-  const panels = upload(gpu, halves(vector * vector), [vector, vector], 'panels', 'bf16', 'panels');
-  const bias = upload(gpu, new Float32Array(vector), [vector], 'bias');
-  const int8 = await inInt8(panels);
-  const result = await measure(`matrix-vector ${vector}², bf16 weights`, 2 * vector ** 2, 'GB/s', [
-    ...(hasSubgroups
-      ? [
-          {
-            name: 'one row per subgroup (the control)',
-            checked: [rowPerSubgroup],
-            /** @param {import('m2-reasoning').Pass} pass */
-            record: (pass) => void rowPerSubgroup(pass, { x, weight: rows, bias }),
-          },
-        ]
-      : []),
-    {
-      name: 'gemv (plain)',
-      checked: [kernels.gemv],
-      record: (pass) => void kernels.gemv(pass, { x, weight: rows, bias }),
-    },
-    {
-      name: 'gemvPanels',
-      checked: [kernels.gemvPanels],
-      record: (pass) => void kernels.gemvPanels(pass, { x, weight: panels, bias }),
-    },
-    ...(hasSubgroups
-      ? [
-          {
-            name: 'gemvPanelsSubgroup',
-            checked: [kernels.gemvPanelsSubgroup],
-            /** @param {import('m2-reasoning').Pass} pass */
-            record: (pass) => void kernels.gemvPanelsSubgroup(pass, { x, weight: panels, bias }),
-          },
-        ]
-      : []),
-    {
-      name: 'quantizeRows + gemvInt8',
-      checked: [kernels.quantizeRows, kernels.gemvInt8],
-      record(pass) {
-        const params = { weightFirstRow: 0, weightRows: vector };
-        kernels.gemvInt8(pass, { ...quantized(pass, x), ...int8, bias }, params);
-      },
-    },
-  ]);
-  await freeTensors(gpu, [x, rows, panels, bias, ...Object.values(int8)]);
+  const weight = await linearWeights(gpu, vector, vector);
+  const [{ rows }] = weight.copies;
+  const control = {
+    name: rowPerSubgroup.declaration.name,
+    checked: [rowPerSubgroup],
+    /** @param {import('m2-reasoning').Pass} pass */
+    record: (pass) => void rowPerSubgroup(pass, { x, weight: rows, bias: weight.bias }),
+  };
+  const ways = [...(hasSubgroups ? [control] : []), ...linearWays(weight, x)];
+  const result = await measure(`matrix-vector ${vector}², bf16 weights`, 2 * vector ** 2, 'GB/s', ways);
+  await freeTensors(gpu, [x]);
+  await freeLinearWeights(weight);
   return result;
 }
 
 /**
- * @typedef {object} Contender
- * @property {string} name
- * @property {import('m2-reasoning').Kernel<any, any>[]} checked
- * @property {(pass: import('m2-reasoning').Pass) => void} record
- *
  * @param {string} name
  * @param {number} work operations of one call; in GB/s the weights' bytes are as many
  * @param {string} unit
- * @param {Contender[]} contenders the first is the control
+ * @param {Pick<import('./linear.js').Way, 'name' | 'checked' | 'record'>[]} contenders the first is the control
  */
 async function measure(name, work, unit, contenders) {
   console.log(`${name}, on ${gpu.description}`);
@@ -298,14 +171,4 @@ async function measure(name, work, unit, contenders) {
     };
   });
   return { name, rows };
-}
-
-/** @param {number} count */
-function numbers(count) {
-  return Float32Array.from({ length: count }, (_, i) => ((i * 7919) % 1000) / 500 - 1);
-}
-
-/** bf16 between 0.5 and 2, of both signs. @param {number} count */
-function halves(count) {
-  return Uint16Array.from({ length: count }, (_, i) => 0x3f00 + ((i * 7919) % 256) + ((i & 1) << 15));
 }
