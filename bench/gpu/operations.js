@@ -16,7 +16,11 @@ const CALLS = 7; // so many are run at least to time one
 export async function rates(run) {
   const { copyGbPerS, multiplyAddGflopPerS } = await measureAdapter(run.gpu);
   const [hidden, delta] = ['hidden', 'delta'].map((name) => zeros(run.gpu, 'f32', [1, 4], name));
-  const [{ usPerCall }] = await timeCalls(run.gpu, [(pass) => void kernels.add(pass, { hidden, delta })]);
+  const [{ usPerCall }] = await timeCalls(
+    run.gpu,
+    [(pass) => void kernels.add(pass, { hidden, delta })],
+    roundsOf(run),
+  );
   await freeTensors(run.gpu, [hidden, delta]);
   run.add(
     { copyGbPerS, multiplyAddGflopPerS, usPerDispatch: usPerCall },
@@ -53,8 +57,8 @@ export async function attention(run) {
   const time = await timer(run);
   const sizes = run.quick
     ? [
-        [1, 256],
-        [16, 16],
+        [1, 128],
+        [4, 4],
       ]
     : [
         [1, 1024],
@@ -94,6 +98,11 @@ export async function choosing(run) {
   await freeTensors(run.gpu, [logits, length, ...Object.values(largest)]);
 }
 
+/** @param {PartRun} run @returns {{ rounds: number, roundMs: number }} */
+function roundsOf({ quick }) {
+  return quick ? { rounds: 1, roundMs: 1 } : { rounds: 5, roundMs: 40 };
+}
+
 /** How many of so many bytes are more than a cache holds. @param {PartRun} run @param {number} bytes */
 function copiesOf({ quick, gpu }, bytes) {
   return quick || gpu.isSoftware ? 1 : Math.ceil(COLD_BYTES / bytes);
@@ -104,7 +113,7 @@ function copiesOf({ quick, gpu }, bytes) {
  * @returns what times the ways to do an operation, the plain one first, and sets the times against the adapter's rates
  */
 async function timer(run) {
-  const { gpu, quick } = run;
+  const { gpu } = run;
   const { copyGbPerS, multiplyAddGflopPerS } = await run.rates();
   /** @type {Map<string, number>} */
   const secondsPerFlop = new Map(); // of each way, at the size before: the next one will take about as many
@@ -120,8 +129,7 @@ async function timer(run) {
         continue;
       }
       try {
-        const options = quick ? { rounds: 1, roundMs: 1 } : { rounds: 5, roundMs: 40 };
-        const [{ usPerCall, calls, clock }] = await timeCalls(gpu, [record], options);
+        const [{ usPerCall, calls, clock }] = await timeCalls(gpu, [record], roundsOf(run));
         if (flops) secondsPerFlop.set(name, usPerCall / 1e6 / flops);
         if (name === ways[0].name) plainUs = usPerCall;
         const gbPerS = bytes / usPerCall / 1e3;

@@ -32,7 +32,7 @@ describe('bench:gpu', () => {
 
     expect(textOf('summary.md')).toContain(`| kernels | failed | 1 |`);
     expect(textOf('summary.md')).toContain(problem);
-    expect(textOf('roofline.svg')).toContain('decode attention, 256 keys');
+    expect(textOf('roofline.svg')).toContain('decode attention, 128 keys');
     expect(stdout).toContain(`FAILED: ${problem}`);
   });
 
