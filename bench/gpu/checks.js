@@ -47,11 +47,8 @@ export async function adapter(run) {
 /** Every kernel against float64. @param {PartRun} run */
 export async function checkedKernels(run) {
   const names = run.kernels ?? (run.quick ? QUICK_KERNELS : Object.keys(kernels));
-  for (const [i, name] of names.entries()) {
-    if (run.secondsLeft < 0) {
-      run.note(`no time for ${names.length - i} kernels: ${names.slice(i).join(', ')}`);
-      return;
-    }
+  for (const name of names) {
+    if (run.isLate(name)) return;
     const kernel = /** @type {Record<string, import('m2-reasoning').Kernel>} */ (
       /** @type {any} */ (kernels)
     )[name];
@@ -90,11 +87,8 @@ export async function goldens(run) {
   const cases = await listCases(GOLDENS);
   const names = run.quick ? cases.slice(0, 1) : cases;
   for (const kernelSet of /** @type {const} */ (['fast', 'plain'])) {
-    for (const [i, name] of names.entries()) {
-      if (run.secondsLeft < 0) {
-        run.note(`no time for ${names.length - i} cases with the ${kernelSet} kernels`);
-        break;
-      }
+    for (const name of names) {
+      if (run.isLate(`${name} with the ${kernelSet} kernels`)) return;
       try {
         const [{ rows, ok, firstDivergence }] = await runParity(GOLDENS, {
           gpu: run.gpu,

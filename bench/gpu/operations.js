@@ -38,14 +38,13 @@ export async function linear(run) {
   ]);
   const time = await timer(run);
   for (const [name, outDim, inDim] of run.quick ? /** @type {const} */ ([['qkv', 256, 128]]) : layers) {
+    if (run.isLate(name)) return;
     const weights = await linearWeights(run.gpu, outDim, inDim, copiesOf(run, 2 * outDim * inDim));
     for (const rows of run.quick ? [1, 16] : name === 'head' ? [1] : [1, 16, 128, 512, 1024]) {
+      const operation = `${name}, ${rows} row${rows > 1 ? 's' : ''}`;
+      if (run.isLate(operation)) return;
       const x = upload(run.gpu, numbers(rows * inDim), [rows, inDim], 'x'); // [rows, inDim]
-      await time(
-        `${name}, ${rows} row${rows > 1 ? 's' : ''}`,
-        2 * rows * outDim * inDim,
-        linearWays(weights, x),
-      );
+      await time(operation, 2 * rows * outDim * inDim, linearWays(weights, x));
       await freeTensors(run.gpu, [x]);
     }
     await freeLinearWeights(weights);
@@ -55,24 +54,17 @@ export async function linear(run) {
 /** Attention with the 7B's heads: one token to many keys, and a prompt to itself. @param {PartRun} run */
 export async function attention(run) {
   const time = await timer(run);
-  const sizes = run.quick
-    ? [
-        [1, 128],
-        [4, 4],
-      ]
-    : [
-        [1, 1024],
-        [1, 4096],
-        [256, 256],
-        [1024, 1024],
-      ]; // tokens, keys
-  for (const [tokens, keys] of sizes) {
+  for (const keys of run.quick ? [128] : [1024, 4096])
+    await attend(1, keys, `decode attention, ${keys} keys`);
+  for (const tokens of run.quick ? [4] : [256, 1024]) {
+    await attend(tokens, tokens, `prefill attention, ${tokens} tokens`);
+  }
+
+  /** @param {number} tokens @param {number} keys @param {string} operation */
+  async function attend(tokens, keys, operation) {
+    if (run.isLate(operation)) return;
     const { ways, flops, tensors } = attentionWays(run.gpu, tokens, keys, copiesOf(run, 4096 * keys));
-    await time(
-      tokens === 1 ? `decode attention, ${keys} keys` : `prefill attention, ${tokens} tokens`,
-      flops,
-      ways,
-    );
+    await time(operation, flops, ways);
     await freeTensors(run.gpu, tensors);
   }
 }
@@ -122,10 +114,11 @@ async function timer(run) {
   return async (operation, flops, ways) => {
     /** @type {number | null} */
     let plainUs = null;
+    const leftOut = [];
     for (const { name, bytes, record } of ways) {
       const expected = CALLS * (flops ?? 0) * (secondsPerFlop.get(name) ?? 0);
-      if (expected > Math.min(run.secondsLeft - 1, run.seconds / 10)) {
-        run.note(`left out, it takes too long: ${operation}, ${name}`);
+      if (expected > Math.min(run.secondsLeft, run.seconds / 10)) {
+        leftOut.push(name);
         continue;
       }
       try {
@@ -150,5 +143,6 @@ async function timer(run) {
         gpu.assertHealthy(); // else all that was uploaded is gone
       }
     }
+    if (leftOut.length > 0) run.note(`left out of ${operation}, they take too long: ${leftOut.join(', ')}`);
   };
 }

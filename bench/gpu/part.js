@@ -62,6 +62,13 @@ export class PartRun {
     return 0.9 * this.seconds - performance.now() / 1000;
   }
 
+  /** Whether there is no time for `what` and all behind it, which is noted then. @param {string} what */
+  isLate(what) {
+    const isLate = this.secondsLeft < 0;
+    if (isLate) this.note(`no time: ${what}, and what follows it`);
+    return isLate;
+  }
+
   /** One result: printed and stored. @param {import('./report.js').Row} row @param {string} line */
   add(row, line) {
     console.log(`  ${line}`);
