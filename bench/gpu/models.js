@@ -47,6 +47,7 @@ async function widths(run, width) {
   const { config } = randomModel(shape);
   const all = config.llm.numHiddenLayers;
   for (const variant of [FAST, INT8, PLAIN]) {
+    if (run.isLate(variant.name)) return;
     const one = await measureLayers(run, shape, variant, 1);
     if (one === null) return;
     await report(run, shape, variant, one);
