@@ -1,6 +1,6 @@
 /**
- * Every error that this library throws on purpose. A message says what happened and where, then what to do;
- * `code` is stable API: programs may switch on it, texts may change.
+ * Every error that this library throws on purpose. A message says what happened and where, then what to do.
+ * Programs may switch on `code`, which is stable API; texts may change.
  */
 
 /** The stable codes, grouped by the class that carries them. */
@@ -47,7 +47,7 @@ export type ErrorCode =
   | 'TOKENIZER_INVALID'
   | 'TOKENIZER_SPECIAL_MISSING'
   | 'TOKENIZER_SPECIAL_MISMATCH'
-  // PromptError: the Jinja path
+  // PromptError: the chat template
   | 'TEMPLATE_MISSING'
   | 'TEMPLATE_SYNTAX'
   | 'TEMPLATE_RAISED'
@@ -63,7 +63,7 @@ export type ErrorCode =
   | 'IMAGE_ASPECT'
   | 'IMAGE_TOO_SMALL'
   | 'IMAGE_DATA_URL'
-  // InputError: what a caller handed over
+  // InputError: arguments of public functions
   | 'INPUT_TYPE'
   | 'INPUT_LENGTH'
   | 'INPUT_RANGE'
@@ -103,9 +103,9 @@ export type ErrorCode =
   | 'PARITY_GOLDEN_INVALID'
   | 'PARITY_CHECKPOINT';
 
-/** What an error is about: only the fields that apply are set. */
+/** The facts behind an error. Only the fields that apply are set. */
 export interface ErrorDetails {
-  /** What to do about it; becomes the end of the message. */
+  /** What to do about it; the message ends with it. */
   readonly hint?: string;
   readonly cause?: unknown;
   readonly file?: string;
@@ -120,6 +120,7 @@ export interface ErrorDetails {
   readonly actual?: unknown;
 }
 
+/** The base class of all errors of this library. */
 export class M2Error extends Error {
   override readonly name: string = 'M2Error';
   readonly code: ErrorCode;
@@ -168,22 +169,22 @@ export class GenerationError extends M2Error {
   override readonly name = 'GenerationError';
 }
 
-/** Tensors don't fit a kernel's declared shapes. */
+/** Tensors don't fit a kernel's declared shapes or dtypes. */
 export class ShapeError extends M2Error {
   override readonly name = 'ShapeError';
 }
 
-/** A kernel's text does not compile, or is not what its declaration says. */
+/** A kernel's text does not compile or contradicts its declaration, or a call of it is not possible. */
 export class KernelError extends M2Error {
   override readonly name = 'KernelError';
 }
 
-/** No adapter, a limit, memory, or the device is gone. */
+/** There is no adapter, a limit is exceeded, memory ran out, or the device is lost. */
 export class GpuError extends M2Error {
   override readonly name = 'GpuError';
 }
 
-/** A golden case can't be read, or belongs to another checkpoint. */
+/** A golden case can't be read or belongs to another checkpoint. */
 export class ParityError extends M2Error {
   override readonly name = 'ParityError';
 }

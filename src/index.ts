@@ -50,7 +50,7 @@ export { Gpu, type OpenGpuOptions, openGpu } from './gpu/device.ts';
 export { Pass, type PassListener, type TapListener } from './gpu/pass.ts';
 export { freeTensors, readTensor, reshape, type Tensor, upload, zeros } from './gpu/tensor.ts';
 
-// Kernels: the standard set, and what your own are made of
+// Kernels: the standard set, and the parts to write your own
 export { type KernelSet, kernels } from './kernels/kernelSet.ts';
 export type { KernelOptions, KernelSetName, Precision } from './model/load/forms.ts';
 export { defineKernel, type Kernel } from './gpu/kernel.ts';

@@ -1,18 +1,20 @@
 /**
- * JSON files from strangers: parsed within limits, then read field by field with the type and range that each
- * must have. Fields land in a Map, so `__proto__` and `constructor` are names like any other.
+ * Untrusted JSON files: parsed within limits, then read field by field, each with its type and range. Fields are kept in a
+ * Map, so that `__proto__` and `constructor` are names like any other.
  */
 import { ConfigError, type ErrorCode } from './errors.ts';
 
-/** Config files are a few kilobytes; Rust's and Python's readers have no limit, we need one. */
+/** Far above any real config file, which has a few kilobytes. */
 export const MAX_CONFIG_BYTES = 16 * 2 ** 20;
 const MAX_DEPTH = 64;
 
 const RESTORE_HINT = 'take the file that was published with these weights';
 
 /**
+ * Parses JSON.
+ *
  * @param bytes UTF-8, with or without a byte order mark
- * @throws SyntaxError only: not UTF-8, not JSON, or nested deeper than 64; callers wrap it in their own class
+ * @throws SyntaxError if the bytes are not UTF-8, not JSON, or nested more than 64 deep; callers wrap it in their own class
  */
 export function parseJson(bytes: Uint8Array): unknown {
   if (scanJson(bytes).depth > MAX_DEPTH) throw new SyntaxError(`nested more than ${MAX_DEPTH} deep`);
@@ -26,10 +28,10 @@ export function parseJson(bytes: Uint8Array): unknown {
 }
 
 /**
- * Walks over the bytes without recursion, before any parser sees them.
+ * Scans the bytes without recursion, before any parser sees them.
  *
- * @returns the deepest nesting, and how many keys the outermost object has, repeated ones counted each time
- *   (`JSON.parse` silently keeps the last of them); meaningless if the bytes turn out not to be JSON
+ * @returns the deepest nesting and the number of keys in the outermost object, with duplicates counted each time (`JSON.parse`
+ *   silently keeps the last); meaningless if the bytes are not JSON
  */
 export function scanJson(bytes: Uint8Array): { depth: number; outerKeys: number } {
   let depth = 0;
@@ -50,10 +52,10 @@ export function scanJson(bytes: Uint8Array): { depth: number; outerKeys: number 
 const [QUOTE, BACKSLASH, COLON] = [0x22, 0x5c, 0x3a];
 const [OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET] = [0x7b, 0x7d, 0x5b, 0x5d];
 
-/** A JSON object, and where it stands: `file` and `path` begin every message about it. */
+/** A JSON object and its place: every message about it begins with `file` and `path`. */
 export interface JsonObject {
   readonly file: string;
-  /** `''` at the top, else e.g. `llm_config`. */
+  /** `''` for the outermost object, else e.g. `llm_config`. */
   readonly path: string;
   readonly fields: ReadonlyMap<string, unknown>;
 }
@@ -64,12 +66,12 @@ export interface Range {
   readonly max: number;
 }
 
-/** @throws ConfigError CONFIG_TOO_LARGE if a config file of `sizeBytes` is not worth reading */
+/** @throws ConfigError CONFIG_TOO_LARGE above 16 MiB */
 export function assertConfigSize(sizeBytes: number, file: string): void {
   if (sizeBytes <= MAX_CONFIG_BYTES) return;
   throw new ConfigError(
     'CONFIG_TOO_LARGE',
-    `${file} has ${sizeBytes} bytes, a config has ${MAX_CONFIG_BYTES} at most`,
+    `${file} has ${sizeBytes} bytes, the limit for a config is ${MAX_CONFIG_BYTES}`,
     {
       file,
       hint: 'check that this is the right file',
@@ -80,8 +82,8 @@ export function assertConfigSize(sizeBytes: number, file: string): void {
 /**
  * Parses a config file whose outermost value must be an object.
  *
- * @throws ConfigError CONFIG_TOO_LARGE over 16 MB; CONFIG_PARSE for anything that is not a JSON object;
- *   CONFIG_RANGE for the bare `NaN` and `Infinity` that Python writes and JSON does not have
+ * @throws ConfigError CONFIG_TOO_LARGE above 16 MiB; CONFIG_PARSE for anything but a JSON object; CONFIG_RANGE for a bare `NaN`
+ *   or `Infinity`, which Python writes but JSON does not have
  */
 export function parseConfigObject(bytes: Uint8Array, file: string): JsonObject {
   assertConfigSize(bytes.byteLength, file);
@@ -110,7 +112,7 @@ export function parseConfigObject(bytes: Uint8Array, file: string): JsonObject {
   throw new ConfigError('CONFIG_PARSE', `${file} holds ${shown(value)}, expected a JSON object`, { file });
 }
 
-/** @throws ConfigError CONFIG_MISSING, CONFIG_TYPE (also for null) */
+/** A required object. @throws ConfigError CONFIG_MISSING, CONFIG_TYPE (also for null) */
 export function objectField(parent: JsonObject, key: string, hint?: string): JsonObject {
   const value = required(parent, key, hint);
   const object = asObject(value, parent.file, pathOf(parent, key));
@@ -118,12 +120,14 @@ export function objectField(parent: JsonObject, key: string, hint?: string): Jso
   throw fieldError('CONFIG_TYPE', parent, key, 'an object');
 }
 
-/** An object that may be left out or null. @throws ConfigError CONFIG_TYPE */
+/** An object that may be missing or null; both give null. @throws ConfigError CONFIG_TYPE */
 export function optionalObjectField(parent: JsonObject, key: string): JsonObject | null {
   return (parent.fields.get(key) ?? null) === null ? null : objectField(parent, key);
 }
 
 /**
+ * An integer in `range`.
+ *
  * @param fallback the value of a missing field; without it the field is required
  * @throws ConfigError CONFIG_MISSING, CONFIG_TYPE (also for null and fractions), CONFIG_RANGE
  */
@@ -133,7 +137,7 @@ export function integerField(object: JsonObject, key: string, range: Range, fall
   return value;
 }
 
-/** As `integerField`, for any number. */
+/** A number in `range`. @throws ConfigError CONFIG_MISSING, CONFIG_TYPE, CONFIG_RANGE */
 export function numberField(object: JsonObject, key: string, range: Range, fallback?: number): number {
   if (fallback !== undefined && !object.fields.has(key)) return fallback;
   const value = required(object, key);
@@ -158,7 +162,7 @@ export function numbersField(
   throw fieldError('CONFIG_RANGE', object, key, `numbers from ${range.min} to ${range.max}`);
 }
 
-/** As `numbersField`, for integers. */
+/** An array of integers, each in `range`. @throws ConfigError as `numberField` */
 export function integersField(
   object: JsonObject,
   key: string,
@@ -170,25 +174,25 @@ export function integersField(
   throw fieldError('CONFIG_TYPE', object, key, 'an array of integers');
 }
 
-/** @throws ConfigError CONFIG_TYPE */
+/** A boolean; `fallback` if it is missing. @throws ConfigError CONFIG_TYPE */
 export function booleanField(object: JsonObject, key: string, fallback: boolean): boolean {
   const value = object.fields.has(key) ? object.fields.get(key) : fallback;
   if (typeof value === 'boolean') return value;
   throw fieldError('CONFIG_TYPE', object, key, 'true or false');
 }
 
-/** Only one value of `key` is implemented; a missing field means it. @throws ConfigError CONFIG_UNSUPPORTED */
+/** For a field with a single supported value, which is also its default. @throws ConfigError CONFIG_UNSUPPORTED */
 export function assertOnly(object: JsonObject, key: string, supported: string | number | boolean): void {
   if (!object.fields.has(key) || object.fields.get(key) === supported) return;
   throw fieldError(
     'CONFIG_UNSUPPORTED',
     object,
     key,
-    `${JSON.stringify(supported)}, all that is implemented`,
+    `${JSON.stringify(supported)}, the only supported value`,
   );
 }
 
-/** `config.json: llm_config.hidden_size is 3585, expected …`; `hint` says what to do. */
+/** The error `config.json: llm_config.hidden_size is 3585, expected …`, followed by `hint`. */
 export function fieldError(
   code: ErrorCode,
   object: JsonObject,
@@ -213,7 +217,7 @@ function required(object: JsonObject, key: string, hint = RESTORE_HINT): unknown
   });
 }
 
-/** What JSON calls an object: neither null nor an array. */
+/** Whether a value is an object in the sense of JSON: neither null nor an array. */
 export function isJsonObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
@@ -227,12 +231,12 @@ function pathOf(object: JsonObject, key: string): string {
   return object.path === '' ? key : `${object.path}.${key}`;
 }
 
-/** A tensor's name as messages show it: a stranger's may hold anything, also control codes for the terminal. */
+/** A tensor's name as messages show it. An untrusted name may contain anything, even terminal control codes. */
 export function shownName(name: string): string {
   return /^[\w.-]{1,200}$/.test(name) ? name : shown(name);
 }
 
-/** A value as messages show it: JSON, cut where it gets long. */
+/** A value as messages show it: JSON, cut at 60 characters. */
 export function shown(value: unknown): string {
   const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? 'nothing');
   return text.length > 60 ? `${text.slice(0, 60)}…` : text;

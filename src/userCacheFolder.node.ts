@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
-/** Where this package keeps what it can make again. */
+/** The folder for files that this package can make again: unpacked drivers, tunings. */
 export function userCacheFolder(): string {
   return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'm2-reasoning');
 }

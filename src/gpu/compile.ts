@@ -4,7 +4,7 @@ import type { Gpu } from './device.ts';
 import { readKernel } from './readKernel.ts';
 import type { WgslInterface } from './wgslInterface.ts';
 
-/** A kernel as one device runs it. */
+/** A kernel compiled for one device. */
 export interface CompiledKernel {
   readonly pipeline: GPUComputePipeline;
   readonly layout: GPUBindGroupLayout;
@@ -12,10 +12,10 @@ export interface CompiledKernel {
 }
 
 /**
- * Compiles a kernel for one set of constants; the second call with the same ones gets the same pipeline.
+ * Compiles a kernel for one set of constants, once per device: later calls return the same pipeline.
  *
- * @throws KernelError KERNEL_INTERFACE when text and declaration differ, KERNEL_FEATURE when the text enables what the device does
- *   not have, KERNEL_COMPILE with file, line and column
+ * @throws KernelError KERNEL_INTERFACE if text and declaration differ, KERNEL_FEATURE if the text enables a feature that the
+ *   device lacks, KERNEL_COMPILE with file, line and column
  */
 export function compileKernel(
   gpu: Gpu,
@@ -47,7 +47,7 @@ async function compile(
   const error = info.messages.find(({ type }) => type === 'error');
   if (error) throw compileError(declaration, error, text);
 
-  // Explicit, never 'auto': that drops a binding which the text does not use, and then refuses the bind group.
+  // Never 'auto': it drops bindings that the text does not use, and the bind group then fails.
   const layout = device.createBindGroupLayout({
     label: name,
     entries: layoutEntries(declaration.bindings, wgsl),

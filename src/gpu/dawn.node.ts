@@ -7,26 +7,26 @@ import {
   useSwiftShader,
 } from './softwareAdapter.node.ts';
 
-// The one piece of module state: Node crashes when the object that create() returned is collected while a device lives.
+// The only module state: Node crashes if the object from create() is garbage-collected while a device lives.
 const held = new Set<{ instance: GPU; adapter: GPUAdapter | null }>();
-// Dawn rounds timestamps as a browser must, to 65 µs on software adapters: a dispatch is shorter.
+// By default Dawn rounds timestamps as browsers must, to 65 µs on software adapters. Many dispatches are shorter.
 const DAWN_OPTIONS = ['disable-dawn-features=timestamp_quantization'];
 
-/** What `openGpu` needs of its surroundings; a page has its own. */
+/** What `openGpu` needs from its platform: Node (here) or a web page (device.ts). */
 export interface GpuPlatform {
   readonly adapter: GPUAdapter | null;
   /** Reads a `.wgsl` file (Node's `fetch` can't read `file:` URLs). */
   readonly readText: (url: URL) => Promise<string>;
-  /** Call when the device is gone. */
+  /** To be called once the device is gone. */
   readonly release: () => void;
 }
 
 /**
- * Starts Dawn and asks it for an adapter. On Linux without a usable Vulkan driver it falls back to SwiftShader; a driver
- * that the person chose with `VK_DRIVER_FILES` always wins.
+ * Starts Dawn and asks it for an adapter. On Linux without a usable Vulkan driver it falls back to SwiftShader. A driver
+ * that the user chose with `VK_DRIVER_FILES` is never replaced.
  */
 export async function openDawn(options: GPURequestAdapterOptions): Promise<GpuPlatform> {
-  Object.assign(globalThis, globals); // GPUBufferUsage and its like, as in a page
+  Object.assign(globalThis, globals); // GPUBufferUsage etc., as in a page
   if (driverChosen()) loadVulkanBesideDriver();
   else if (!systemHasVulkan()) await useSwiftShader();
 

@@ -5,19 +5,19 @@ import { WorkPace } from './workPace.ts';
 export interface OpenGpuOptions {
   readonly powerPreference?: GPUPowerPreference;
   /**
-   * Largest part of a buffer that one binding may show, in bytes: weights above it are split by rows.
-   * Default and upper bound: the adapter's `maxStorageBufferBindingSize`. Smaller values are for tests.
+   * Largest binding, in bytes; larger weights are split by rows. The default and the upper bound are the adapter's
+   * `maxStorageBufferBindingSize`; smaller values are for tests.
    */
   readonly maxBindingBytes?: number;
 }
 
-// Optional features: asked for where the adapter has them; a model also runs without.
+// Requested where the adapter has them; every model also runs without them.
 const OPTIONAL_FEATURES = ['subgroups', 'shader-f16', 'timestamp-query'] as const;
 
 /**
- * Opens the GPU: takes the adapter's own limits for buffers, and its optional features.
+ * Opens the GPU with the adapter's own buffer limits and with those optional features that it has.
  *
- * @throws GpuError GPU_NO_ADAPTER where there is neither a driver nor the software fallback (the hint says what to install)
+ * @throws GpuError GPU_NO_ADAPTER if there is neither a driver nor the software fallback (the hint says what to install)
  */
 export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
   const platform = await openPlatform({ powerPreference: options.powerPreference });
@@ -65,7 +65,7 @@ async function fetchText(url: URL): Promise<string> {
   throw new Error(`${url.href} answers ${response.status}${isPage ? ' with a page' : ''}`);
 }
 
-/** What was made on a device since it was opened: benchmarks and tests read these. */
+/** What a device has created and run since it was opened. Benchmarks and tests read these. */
 export interface GpuCounters {
   buffers: number;
   bindGroups: number;
@@ -74,19 +74,19 @@ export interface GpuCounters {
   readBackBytes: number;
 }
 
-/** An open device, and what belongs to it: compiled pipelines, counters, the first error that nobody caught. */
+/** An open device with its compiled pipelines, its counters and its first uncaptured error. */
 export class Gpu {
   readonly device: GPUDevice;
   readonly info: GPUAdapterInfo;
   readonly maxBindingBytes: number;
   readonly readText: (url: URL) => Promise<string>;
-  /** Compiled kernels, by declaration and constants; see compile.ts. */
+  /** Compiled kernels by declaration, then by constants; see compile.ts. */
   readonly pipelines = new WeakMap<object, Map<string, Promise<unknown>>>();
-  /** How much work it takes at once; `Pass.run` asks it. */
+  /** How much work to submit at once; used by `Pass.run`. */
   readonly workPace = new WorkPace();
   readonly counters: GpuCounters = { buffers: 0, bindGroups: 0, dispatches: 0, submits: 0, readBackBytes: 0 };
   readonly #platform: GpuPlatform;
-  /** Rejects of the waits that are under way: when the device is lost, some would resolve and some never end. */
+  /** The reject functions of pending waits. Without them a lost device would resolve some waits and leave others pending. */
   readonly #waiting = new Set<(error: unknown) => void>();
   readonly #onError = ({ error }: GPUUncapturedErrorEvent): void => {
     this.#failure ??= uncapturedError(error);
@@ -113,7 +113,7 @@ export class Gpu {
     device.addEventListener('uncapturederror', this.#onError);
   }
 
-  /** One line that says which adapter this is, e.g. `SwiftShader Device (LLVM 16), vulkan, subgroups of 4`. */
+  /** The adapter in one line, e.g. `SwiftShader driver 5.0.0 (subgroups, timestamp-query; bindings up to 1024 MiB)`. */
   get description(): string {
     const { vendor, architecture, description, device } = this.info;
     const name =
@@ -122,17 +122,17 @@ export class Gpu {
     return `${name} (${features.join(', ') || 'no optional features'}; bindings up to ${Math.floor(this.maxBindingBytes / 2 ** 20)} MiB)`;
   }
 
-  /** Whether a CPU plays the GPU: other kernels are fast there. */
+  /** Whether the adapter runs on the CPU, where different kernels are fast. */
   get isSoftware(): boolean {
     return this.info.isFallbackAdapter;
   }
 
-  /** @throws GpuError what went wrong on this device since it was opened: GPU_LOST, GPU_OUT_OF_MEMORY, GPU_VALIDATION */
+  /** @throws GpuError the device's first failure since it was opened: GPU_LOST, GPU_OUT_OF_MEMORY or GPU_VALIDATION */
   assertHealthy(): void {
     if (this.#failure !== null) throw this.#failure;
   }
 
-  /** Waits for `promise` unless the device is lost first; then reports what the device had to say. */
+  /** Waits for `promise`, or for the loss of the device. @throws the promise's own error; GpuError as `assertHealthy` */
   async wait<T>(promise: Promise<T>): Promise<T> {
     this.assertHealthy();
     let stopWaiting: (error: unknown) => void = () => {};
@@ -148,32 +148,34 @@ export class Gpu {
     }
   }
 
+  /** Creates a buffer of at least `sizeBytes`. @throws GpuError GPU_LIMIT above the adapter's `maxBufferSize`; as `assertHealthy` */
   createBuffer(sizeBytes: number, usage: GPUBufferUsageFlags, label: string): GPUBuffer {
     this.assertHealthy();
     if (sizeBytes > this.device.limits.maxBufferSize) {
       throw new GpuError(
         'GPU_LIMIT',
-        `${label}: needs a buffer of ${sizeBytes} bytes, this adapter makes ${this.device.limits.maxBufferSize} at most`,
+        `${label}: needs a buffer of ${sizeBytes} bytes, this adapter allows ${this.device.limits.maxBufferSize} at most`,
         { tensor: label, hint: 'use a smaller picture (maxPixels) or a shorter context' },
       );
     }
     this.counters.buffers++;
-    // Whole vec4: a kernel may read the end of a row that way.
+    // A whole number of vec4: a kernel may read the end of a row as one.
     return this.device.createBuffer({ label, size: Math.max(16, Math.ceil(sizeBytes / 16) * 16), usage });
   }
 
+  /** Queues commands. @throws GpuError as `assertHealthy` */
   submit(commands: readonly GPUCommandBuffer[]): void {
     this.assertHealthy();
     this.counters.submits++;
     this.device.queue.submit(commands);
   }
 
-  /** Waits until everything submitted so far has run. */
+  /** Waits until everything submitted so far has run. @throws GpuError as `assertHealthy` */
   async idle(): Promise<void> {
     await this.wait(this.device.queue.onSubmittedWorkDone());
   }
 
-  /** Frees `buffers`. Dawn gives the memory back at the next submit only, hence the empty one. */
+  /** Frees `buffers`. Dawn returns the memory only at the next submit, hence the empty one. */
   async free(buffers: Iterable<GPUBuffer>): Promise<void> {
     for (const buffer of buffers) buffer.destroy();
     if (this.#failure !== null) return;
@@ -181,12 +183,12 @@ export class Gpu {
     await this.device.queue.onSubmittedWorkDone();
   }
 
-  /** Leaves the device to another Gpu that shows it. */
+  /** Stops recording errors, where another `Gpu` for the same device does so. */
   stopListening(): void {
     this.device.removeEventListener('uncapturederror', this.#onError as EventListener);
   }
 
-  /** Ends the device and lets the process end. Whatever still waits on it rejects with GPU_LOST. Safe to call twice. */
+  /** Destroys the device and lets the process exit. Pending waits reject with GPU_LOST. Safe to call twice. */
   destroy(): void {
     if (this.#destroyed) return;
     this.#destroyed = true;

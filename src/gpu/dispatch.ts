@@ -1,4 +1,4 @@
-/** What one dispatch needs beside its tensors: names of overrides, folded grids, and buffers that may stand beside each other. */
+/** Helpers for one dispatch: names of dtype overrides, folded grids, the check for aliased buffers. */
 import { KernelError } from '../errors.ts';
 import type { KernelDeclaration } from './declaration.ts';
 
@@ -9,13 +9,14 @@ export function dtypeOverride(binding: string): string {
   return `${binding.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}_DTYPE`;
 }
 
-/** More than 65,535 groups in x fold into y; kernels put them together again with flatGroup (kernels/shared/flatGroup.wgsl). */
+/** Folds more than 65,535 groups in x into y. Kernels recover the flat index with flatGroup (kernels/shared/flatGroup.wgsl). */
 export function foldGroups([x, y = 1, z = 1]: readonly number[]): readonly number[] {
   if (x <= MAX_GROUPS) return [x, y, z];
   const folds = Math.ceil(x / MAX_GROUPS);
   return [Math.ceil(x / folds), y * folds, z];
 }
 
+/** @throws KernelError KERNEL_BINDING if a buffer is written and also bound elsewhere, which WebGPU forbids */
 export function checkAliasing({ name, bindings }: KernelDeclaration, buffers: readonly GPUBuffer[]): void {
   for (const [index, [binding, { access }]] of Object.entries(bindings).entries()) {
     if (access !== 'write' && access !== 'readWrite') continue;
@@ -26,7 +27,7 @@ export function checkAliasing({ name, bindings }: KernelDeclaration, buffers: re
         name,
         binding,
         `${binding} is written and shares its buffer with ${other}`,
-        'declare it readWrite once, or give another tensor',
+        'declare one readWrite binding instead, or pass different tensors',
       );
     }
   }

@@ -1,9 +1,9 @@
-/** What a pass is made of, and how it becomes commands. */
+/** The steps of a pass, and their encoding into WebGPU commands. */
 import type { Constants, KernelDeclaration } from './declaration.ts';
 import type { Gpu } from './device.ts';
 import type { Symbols } from './shapes.ts';
 
-/** One dispatch of a kernel, as it is recorded. */
+/** One recorded dispatch of a kernel. */
 export interface Call {
   readonly kind: 'call';
   readonly declaration: KernelDeclaration;
@@ -18,11 +18,11 @@ export interface Copy {
   readonly from: GPUBuffer;
   readonly to: GPUBuffer;
   readonly bytes: number;
-  /** Of a read-back: runs since the last `read`; each has a place of its own in `to`. */
+  /** For a read-back: the number of runs since the last `read`. Each run has its own place in `to`. */
   readonly runs?: { count: number };
 }
 
-/** A call that only has to be encoded. */
+/** A call that is compiled and bound, ready to encode. */
 export interface PreparedDispatch {
   readonly kind: 'dispatch';
   readonly call: Call;
@@ -34,8 +34,10 @@ export interface PreparedDispatch {
 export type PreparedStep = PreparedDispatch | Copy;
 
 /**
- * @param stamps gets the time of begin and end of each dispatch, two queries each from query 0 on; every dispatch then has a
- *   compute pass of its own, since a pass's borders are where WebGPU can tell the time
+ * Encodes steps into one command buffer.
+ *
+ * @param stamps receives two timestamps for each dispatch, its begin and its end, from query 0 on. Each dispatch then has its own
+ *   compute pass, because WebGPU takes timestamps only where a pass begins or ends
  */
 export function encodeSteps(
   gpu: Gpu,
@@ -44,7 +46,7 @@ export function encodeSteps(
   stamps?: GPUQuerySet,
 ): GPUCommandBuffer {
   const encoder = gpu.device.createCommandEncoder({ label });
-  let compute: GPUComputePassEncoder | null = null; // one for as many dispatches as stand in a row
+  let compute: GPUComputePassEncoder | null = null; // shared by consecutive dispatches
   let query = 0;
   for (const step of steps) {
     if (step.kind === 'copy' || stamps) {

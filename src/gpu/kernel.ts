@@ -17,7 +17,7 @@ type InputName<B extends Bindings> = {
 export type TensorArguments<B extends Bindings> = { readonly [K in InputName<B>]: Tensor } & {
   readonly [K in keyof B]?: Tensor;
 };
-/** For `run`: tensors, flat arrays (missing sizes are solved), or arrays with their shape. */
+/** An input of `run`: a tensor, an array with its shape, or a flat array, whose shape is then solved from the declaration. */
 export type HostInput = Tensor | HostArray | { readonly data: HostArray; readonly shape: readonly number[] };
 export type RunArguments<B extends Bindings> = { readonly [K in InputName<B>]: HostInput };
 
@@ -25,14 +25,22 @@ export type Changes = Partial<
   Pick<KernelDeclaration, 'name' | 'code' | 'helpers' | 'constants' | 'dispatch'>
 >;
 
-/** A kernel is called inside a pass, like a function of tensors; `run` calls it alone. */
+/** A kernel is called in a pass like a function of tensors; `run` calls it on its own. */
 export interface Kernel<B extends Bindings = Bindings, P extends ParamTypes = ParamTypes> {
-  /** Records one call and returns its output: the `write` binding, or the tensor that was changed in place. */
+  /**
+   * Records one call. @returns the first `write` binding, else the tensor changed in place
+   *
+   * @throws ShapeError SHAPE_MISMATCH, SHAPE_UNSOLVED; KernelError KERNEL_BINDING
+   */
   (pass: Pass, tensors: TensorArguments<B>, params?: { readonly [K in keyof P]: number }): Tensor;
   readonly declaration: KernelDeclaration<B, P>;
-  /** The same contract (bindings, reference, cases, tolerance) with another text, constants or dispatch. */
+  /** The same contract (bindings, reference, cases, tolerance) with other WGSL text, constants or dispatch. */
   variant(changes: Changes): Kernel<B, P>;
-  /** Uploads, runs once, and reads the output back: enough for the first hour with a new kernel. */
+  /**
+   * Uploads the inputs, runs once and reads the output back, flat: enough for the first hour with a new kernel.
+   *
+   * @throws ShapeError, KernelError, GpuError as a call and `Pass.submit`
+   */
   run(
     gpu: Gpu,
     inputs: RunArguments<B>,
@@ -41,11 +49,9 @@ export interface Kernel<B extends Bindings = Bindings, P extends ParamTypes = Pa
 }
 
 /**
- * Makes a kernel from its declaration. Nothing is read or compiled before its first use.
- *
- * @throws (later, from the call) ShapeError when tensors don't fit the declared shapes; (from `pass.submit`) KernelError
- *   KERNEL_INTERFACE when the text is not what is declared, KERNEL_FEATURE when the device lacks what it enables, KERNEL_COMPILE
- *   when it does not compile
+ * Makes a kernel from its declaration. Its text is read and compiled at its first use, so errors come later:
+ * from the call, ShapeError if tensors don't fit the declared shapes; from `pass.submit`, KernelError KERNEL_INTERFACE if text
+ * and declaration differ, KERNEL_FEATURE if the device lacks a feature that the text enables, KERNEL_COMPILE if it does not compile.
  */
 export function defineKernel<const B extends Bindings, const P extends ParamTypes>(
   declaration: KernelDeclaration<B, P>,
@@ -151,12 +157,12 @@ function checkDtype(
   tensor: Tensor,
 ): void {
   if (dtype === 'weights' && layout !== tensor.layout) {
-    throw new ShapeError('SHAPE_MISMATCH', `${kernel}: ${binding} lies in ${tensor.layout}`, {
+    throw new ShapeError('SHAPE_MISMATCH', `${kernel}: ${binding} is stored in ${tensor.layout}`, {
       kernel,
       binding,
       expected: layout,
       actual: tensor.layout,
-      hint: 'upload the weights in the layout that the kernel declares',
+      hint: 'upload the weights in the declared layout',
     });
   }
   const fits = dtype === 'weights' ? ['f32', 'bf16', 'f16'].includes(tensor.dtype) : dtype === tensor.dtype;

@@ -1,7 +1,7 @@
-/** What a kernel's `dispatch` refuses: sizes that its text has no room for. */
+/** Size checks for a kernel's `dispatch`. */
 import { KernelError } from '../errors.ts';
 
-/** For kernels whose text has room for a fixed size. @throws KernelError KERNEL_LIMIT */
+/** For kernels with an array of fixed size. @throws KernelError KERNEL_LIMIT if `size` exceeds `limit` */
 export function assertSizeAtMost(
   kernel: string,
   field: string,
@@ -19,7 +19,7 @@ export function assertSizeAtMost(
   });
 }
 
-/** For kernels that read several values at a time. @throws KernelError KERNEL_LIMIT */
+/** For kernels that read several values at a time. @throws KernelError KERNEL_LIMIT if `size` is not a multiple of `factor` */
 export function assertMultipleOf(kernel: string, field: string, size: number, factor: number): void {
   if (size % factor === 0) return;
   throw new KernelError('KERNEL_LIMIT', `${kernel}: ${field} is ${size}, not a multiple of ${factor}`, {
@@ -27,6 +27,6 @@ export function assertMultipleOf(kernel: string, field: string, size: number, fa
     field,
     expected: `a multiple of ${factor}`,
     actual: size,
-    hint: 'give a kernel whose text reads one value at a time',
+    hint: 'use a kernel that reads one value at a time',
   });
 }

@@ -1,30 +1,30 @@
-/** Weights in panels: eight rows of a matrix interleaved, so that one load brings eight weights of a column. */
+/** Weights in panels: eight rows of a matrix interleaved, so that eight weights of one column are adjacent in memory. */
 
 export const PANEL_ROWS = 8;
 
-/** Rows that a tensor in panels takes in memory: the last panel is filled up with zeros. */
+/** The number of rows in memory: the last panel is padded with zero rows. */
 export function paddedRows(rows: number): number {
   return Math.ceil(rows / PANEL_ROWS) * PANEL_ROWS;
 }
 
 /**
- * Interleaves rows as kernels/shared/readPanel.wgsl reads them.
+ * Interleaves rows in the order that kernels/shared/readPanel.wgsl reads.
  *
  * ```
- *   rows r0 … r7 of inDim values      16 bit, for each k:  r0 r4  r1 r5  r2 r6  r3 r7      a word is (rj, rj+4)
- *                                     f32, for each k:     r0 r1 r2 r3   r4 r5 r6 r7       a vec4 each
+ *   rows r0 … r7 of inDim values      16 bit, for each k:  r0 r4  r1 r5  r2 r6  r3 r7      one word each: (rj, rj+4)
+ *                                     f32, for each k:     r0 r1 r2 r3   r4 r5 r6 r7       one vec4 each
  * ```
  *
- * @param rows [n, inDim], as stored
- * @param target [paddedRows(n), inDim] values; everything is written
+ * @param rows [n, inDim], row-major: f32, or the bits of bf16 or f16
+ * @param target paddedRows(n) * inDim values, all of them written
  */
 export function packPanels<T extends Float32Array | Uint16Array>(rows: T, inDim: number, target: T): void {
   const whole = rows.length - (rows.length % (PANEL_ROWS * inDim));
-  // A loop for each type: in one loop for both every access is twice as slow.
+  // One loop for each type: a loop for both types takes twice as long.
   if (rows instanceof Uint16Array) packHalves(rows.subarray(0, whole), inDim, target as Uint16Array);
   else packFloats(rows.subarray(0, whole), inDim, target as Float32Array);
   if (whole === rows.length) return;
-  const last = target.slice(whole).fill(0); // zeros behind the rows of the last panel
+  const last = target.slice(whole).fill(0); // the last panel ends in zero rows
   last.set(rows.subarray(whole));
   packPanels(last, inDim, target.subarray(whole));
 }
@@ -54,7 +54,7 @@ function packFloats(rows: Float32Array, inDim: number, target: Float32Array): vo
   }
 }
 
-/** A whole matrix [rows, inDim], packed. */
+/** Packs a whole matrix [rows, inDim]. @returns paddedRows(rows) * inDim values, as `packPanels` */
 export function packedPanels(rows: Float32Array | Uint16Array, inDim: number): Float32Array | Uint16Array {
   const length = paddedRows(rows.length / inDim) * inDim;
   if (rows instanceof Float32Array) {

@@ -18,23 +18,23 @@ import {
   zeros,
 } from './tensor.ts';
 
-/** Called for each tap after the pass has run; the tensor lives until the returned promise resolves. */
+/** Called for each tap after the pass has run. The tensor is valid until the returned promise resolves. */
 export type TapListener = (name: string, tensor: Tensor) => void | Promise<void>;
 
-/** Called with a pass after it has run; may run it again, e.g. to time it. */
+/** Called with a pass after it has run. It may run the pass again, e.g. to time it. */
 export type PassListener = (pass: Pass) => void | Promise<void>;
 
-/** A tensor that comes back to the host with each run of its pass. */
+/** A tensor that is copied back to the host after each run of its pass. */
 export interface ReadBack {
-  /** Waits for the latest `submit`; returns the values of all runs since the last `read`, one after the other. */
+  /** Waits for the latest `submit`. @returns the values of all runs since the last `read`, concatenated */
   read(): Promise<Float32Array | Uint32Array | Int32Array>;
 }
 
 export const WEIGHT_DTYPE_CODES = { f32: 0, bf16: 1, f16: 2 } as const; // as kernels/shared/readWeight.wgsl names them
 
 /**
- * A list of kernel calls that runs on the GPU as one submit. It is recorded once, compiled and bound at the first `submit`,
- * and may be submitted again: nothing is rebuilt then. Intermediates belong to it and share memory by scopes.
+ * A list of kernel calls that runs on the GPU as one submit. It is recorded once and compiled and bound at the first `submit`;
+ * later submits only encode it again. The pass owns its intermediates, which share memory through scopes.
  */
 export class Pass {
   readonly gpu: Gpu;
@@ -55,7 +55,7 @@ export class Pass {
     this.#listener = listener;
   }
 
-  /** Makes an intermediate, perhaps in memory that an ended scope has given back: its old values are undefined. */
+  /** Allocates an intermediate. It may reuse the memory of an ended scope: its contents are undefined. */
   allocate(dtype: 'f32' | 'u32' | 'i32', shape: readonly number[], name: string): Tensor {
     const spare = this.#free.get(sizeBytes({ dtype, shape }))?.pop();
     const tensor = spare ? { ...spare, dtype, shape, name } : zeros(this.gpu, dtype, shape, name);
@@ -64,7 +64,7 @@ export class Pass {
     return tensor;
   }
 
-  /** Runs `body`; the intermediates it made are reused afterwards, except the one it returns. */
+  /** Runs `body`. Afterwards the memory of its intermediates is reused, except that of the one it returns. */
   scope<T extends Tensor | undefined>(body: () => T): T {
     const outer = this.#scope;
     this.#scope = [];
@@ -80,12 +80,12 @@ export class Pass {
     return kept;
   }
 
-  /** Whether somebody listens to taps: what is computed for them alone can be left out otherwise. */
+  /** Whether there is a tap listener. Without one, work that only taps need can be left out. */
   get isTapped(): boolean {
     return this.#listener !== undefined;
   }
 
-  /** Shows a tensor as it is at this point to the listener, if there is one; costs nothing otherwise. */
+  /** Gives the listener a copy of the tensor as it is at this point. Costs nothing without a listener. */
   tap(name: string, tensor: Tensor): void {
     if (this.#listener === undefined) return;
     const copy = zeros(this.gpu, tensor.dtype, tensor.shape, name);
@@ -94,7 +94,7 @@ export class Pass {
     this.copy(tensor, copy);
   }
 
-  /** As `tap`, for a stage that is computed on the host. */
+  /** Like `tap`, for a stage that is computed on the host. */
   tapArray(name: string, data: () => HostArray, shape: readonly number[]): void {
     if (this.#listener === undefined) return;
     const tensor = upload(this.gpu, data(), shape, name);
@@ -108,7 +108,7 @@ export class Pass {
     this.#steps.push({ kind: 'copy', from: from.pieces[0].buffer, to: to.pieces[0].buffer, bytes });
   }
 
-  /** Brings `tensor` back to the host at the end of each run, with room for `maxRuns` of them between two reads. */
+  /** Copies `tensor` back to the host in each run, with room for `maxRuns` runs between two reads. */
   readBack(tensor: Tensor, maxRuns = 1): ReadBack {
     const bytes = sizeBytes(tensor);
     const staging = this.gpu.createBuffer(bytes * maxRuns, 0x01 | 0x08, `${tensor.name} read-back`); // MAP_READ | COPY_DST
@@ -126,7 +126,11 @@ export class Pass {
     };
   }
 
-  /** Records one kernel call: one dispatch, or one for each piece where its weights are split. Kernels call this. */
+  /**
+   * Records one kernel call: one dispatch, or one for each piece of its weights. Kernels call this.
+   *
+   * @throws KernelError KERNEL_BINDING if two weights are split, or a written buffer is bound twice
+   */
   dispatch(declaration: KernelDeclaration, tensors: Readonly<Record<string, Tensor>>, sizes: Symbols): void {
     const bindings = Object.entries(declaration.bindings);
     const split = bindings.find(([name]) => tensors[name].pieces.length > 1)?.[0];
@@ -140,7 +144,7 @@ export class Pass {
           declaration.name,
           name,
           `${name} and ${split} are both split into pieces`,
-          'only one of its weights may be larger than a binding',
+          'only one weight of a call may be larger than a binding',
         );
       }
     }
@@ -161,10 +165,10 @@ export class Pass {
   }
 
   /**
-   * Runs the list: compiles and binds at the first call, then only encodes. Resolves when the work is queued, or, when
-   * somebody listens to taps, when all of them have been delivered.
+   * Runs the list: compiles and binds it at the first call, and from then on only encodes it. Resolves when the work is queued
+   * or, if there is a tap listener, when all taps have been delivered.
    *
-   * @throws KernelError KERNEL_INTERFACE, KERNEL_COMPILE; GpuError GPU_LOST, GPU_OUT_OF_MEMORY
+   * @throws KernelError KERNEL_INTERFACE, KERNEL_FEATURE, KERNEL_COMPILE, KERNEL_LIMIT; GpuError as `Gpu.assertHealthy`
    */
   async submit(): Promise<void> {
     this.#encode(await this.prepared());
@@ -172,10 +176,10 @@ export class Pass {
   }
 
   /**
-   * Runs the list once in several submits, each waited for: an abort ends it within one of them, and none takes so long that a
-   * driver's watchdog ends the device.
+   * Runs the list once, in several submits that are each waited for. An abort takes effect at the next of them, and none is so
+   * long that a driver's watchdog resets the device.
    *
-   * @throws the signal's reason; as `submit`
+   * @throws the signal's reason; errors as `submit`
    */
   async run(signal?: AbortSignal): Promise<void> {
     const prepared = await this.prepared();
@@ -196,13 +200,13 @@ export class Pass {
     await this.#showTaps();
   }
 
-  /** The list, compiled and bound. @throws KernelError KERNEL_INTERFACE, KERNEL_COMPILE; GpuError */
+  /** The list, compiled and bound. @throws KernelError, GpuError as `submit` */
   async prepared(): Promise<readonly PreparedStep[]> {
     this.#prepared ??= await this.#prepare();
     return this.#prepared;
   }
 
-  /** Frees everything that the pass made. */
+  /** Frees everything that the pass allocated. */
   async destroy(): Promise<void> {
     const buffers = [...this.#staging, ...(this.#params ? [this.#params] : [])];
     this.#steps.length = 0;

@@ -1,13 +1,14 @@
-/** A kernel's text, read and compared with what its declaration says. */
+/** Reads a kernel's WGSL text and checks it against the declaration. */
 import { KernelError } from '../errors.ts';
 import type { KernelDeclaration } from './declaration.ts';
 import type { Gpu } from './device.ts';
 import { parseWgsl, type WgslInterface } from './wgslInterface.ts';
 
 /**
- * Reads a kernel's text and compares it with the declaration, without compiling it.
+ * Reads a kernel's text and checks it against the declaration, without compiling it.
  *
- * @throws KernelError KERNEL_INTERFACE, KERNEL_FEATURE; KERNEL_COMPILE when the text can't be read
+ * @throws KernelError KERNEL_INTERFACE if the two differ, KERNEL_FEATURE if the device lacks a feature, KERNEL_COMPILE if the
+ *   text can't be read
  */
 export async function readKernel(
   gpu: Gpu,
@@ -20,14 +21,14 @@ export async function readKernel(
   return { text, wgsl };
 }
 
-/** The exact text that is given to the compiler: the kernel's own, then its helpers. */
+/** The exact text that the compiler gets: the kernel's own, then its helpers. @throws KernelError KERNEL_COMPILE if it can't be read */
 export async function kernelText(gpu: Gpu, { name, code, helpers = [] }: KernelDeclaration): Promise<string> {
   const own = typeof code === 'string' ? code : gpu.readText(code);
   try {
     return (await Promise.all([own, ...helpers.map((url) => gpu.readText(url))])).join('\n');
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new KernelError('KERNEL_COMPILE', `${name}: its text can't be read (${reason})`, {
+    throw new KernelError('KERNEL_COMPILE', `${name}: the WGSL text can't be read (${reason})`, {
       kernel: name,
       cause,
       hint: 'check the URL in `code`, and that .wgsl files are copied beside the compiled sources',
@@ -41,7 +42,7 @@ function checkInterface({ name, bindings, ...declaration }: KernelDeclaration, w
     throw new KernelError('KERNEL_INTERFACE', `${name}: ${problem}`, {
       kernel: name,
       binding,
-      hint: 'make the declaration and the WGSL text say the same',
+      hint: 'make the declaration and the WGSL text agree',
     });
   };
   const inText = wgsl.bindings.filter(({ access }) => access !== 'uniform');
@@ -52,13 +53,13 @@ function checkInterface({ name, bindings, ...declaration }: KernelDeclaration, w
     else {
       const wantedAccess = access === 'read' || access === 'weights' ? 'read' : 'read_write';
       const wantedType = dtype !== 'weights' ? dtype : layout === 'panels' ? 'vec4u' : 'u32';
-      const isVector = found.type === `vec4${dtype[0]}` || found.type === `vec2${dtype[0]}`; // the same values, several at a time
+      const isVector = found.type === `vec4${dtype[0]}` || found.type === `vec2${dtype[0]}`; // also right: several values at a time
       if (found.name !== binding)
-        fail(`@binding(${index}) is ${found.name}, declared is ${binding}`, binding);
+        fail(`@binding(${index}) is ${found.name}, but declared as ${binding}`, binding);
       if (found.access !== wantedAccess)
-        fail(`${binding} is ${found.access}, declared is ${wantedAccess}`, binding);
+        fail(`${binding} is ${found.access}, but declared as ${wantedAccess}`, binding);
       if (found.type !== wantedType && !isVector)
-        fail(`${binding} holds ${found.type}, declared is ${wantedType}`, binding);
+        fail(`${binding} holds ${found.type}, but is declared as ${wantedType}`, binding);
     }
   }
   const extra = inText.find(({ index }) => index >= declared.length);
@@ -79,7 +80,7 @@ function checkFeatures(gpu: Gpu, { name }: KernelDeclaration, { features }: Wgsl
     {
       kernel: name,
       expected: missing,
-      hint: 'run it on another adapter, or give a text that does without',
+      hint: 'use another adapter, or a kernel that does not need it',
     },
   );
 }

@@ -3,10 +3,10 @@ import { ShapeError } from '../errors.ts';
 /** Sizes by name, e.g. `{ rows: 94, dim: 128 }`. */
 export type Symbols = Readonly<Record<string, number>>;
 
-/** One axis of a declared shape: a name to be solved, a fixed size, or a size that follows from solved names. */
+/** One axis of a declared shape: a name to solve, a fixed size, or a function of solved names. */
 export type Dim = string | number | ((symbols: Symbols) => number);
 
-/** A shape to solve against: axes where they are known, else only the number of elements (a flat array). */
+/** A shape to solve against. A flat array has no known axes, only a number of elements. */
 export interface Actual {
   readonly shape: readonly number[] | null;
   readonly elements: number;
@@ -15,9 +15,9 @@ export interface Actual {
 /**
  * Solves the names in `declared` from the tensors' shapes.
  *
- * @param given names known beforehand (a kernel's whole-number params may appear in shapes)
+ * @param given names known beforehand: a kernel's params may appear in shapes
  * @returns every solved name
- * @throws ShapeError SHAPE_MISMATCH naming kernel, binding, symbol and both values
+ * @throws ShapeError SHAPE_MISMATCH with kernel, binding, symbol and both values; SHAPE_UNSOLVED if a name stays open
  */
 export function solveShapes(
   kernel: string,
@@ -45,7 +45,7 @@ export function solveShapes(
   return symbols;
 }
 
-/** The sizes of a declared shape. @throws ShapeError SHAPE_UNSOLVED when a name has no size yet */
+/** The sizes of a declared shape. @throws ShapeError SHAPE_UNSOLVED if a name has no size */
 export function evaluate(kernel: string, binding: string, dims: readonly Dim[], symbols: Symbols): number[] {
   return dims.map((dim) => {
     const size = typeof dim === 'function' ? dim(symbols) : typeof dim === 'string' ? symbols[dim] : dim;
@@ -56,7 +56,7 @@ export function evaluate(kernel: string, binding: string, dims: readonly Dim[], 
         {
           kernel,
           binding,
-          hint: 'give the tensor itself, or arrays with a shape: { data, shape }',
+          hint: 'give a tensor, or an array with its shape: { data, shape }',
         },
       );
     }
@@ -64,7 +64,7 @@ export function evaluate(kernel: string, binding: string, dims: readonly Dim[], 
   });
 }
 
-/** Flat arrays, shortest first: one that has a single unknown name left gives that name its size. */
+/** Solves names from flat arrays, fewest axes first. An array with a single unknown name gives that name its size. */
 function solveFlat(
   declared: Readonly<Record<string, readonly Dim[]>>,
   actual: Readonly<Record<string, Actual>>,

@@ -8,17 +8,17 @@ import { pipeline } from 'node:stream/promises';
 import { createBrotliDecompress } from 'node:zlib';
 import { userCacheFolder } from '../userCacheFolder.node.ts';
 
-// dlopen's RTLD_NODELETE | RTLD_LAZY: the library stays loaded although Node then finds no addon in it.
+// dlopen's RTLD_NODELETE | RTLD_LAZY: the library stays loaded although Node finds no addon in it.
 const RTLD_LAZY_NODELETE = 0x1001;
 
-/** True when the person chose a driver: their choice is never replaced. */
+/** Whether the user chose a driver through the environment. That choice is never replaced. */
 export function driverChosen(): boolean {
   return Boolean(process.env.VK_DRIVER_FILES || process.env.VK_ICD_FILENAMES);
 }
 
 /**
- * Loads the Vulkan loader that lies beside the chosen driver, where the system has none of its own (a container, a CI
- * machine). Does nothing when there is no such file.
+ * Loads the Vulkan loader beside the chosen driver if the system has none of its own (a container, a CI machine).
+ * Does nothing if there is no such file.
  */
 export function loadVulkanBesideDriver(): void {
   const [driverFile] = (process.env.VK_DRIVER_FILES || process.env.VK_ICD_FILENAMES || '').split(delimiter);
@@ -26,10 +26,10 @@ export function loadVulkanBesideDriver(): void {
 }
 
 /**
- * Makes SwiftShader, a Vulkan driver that runs on the CPU, the driver of this process. It comes out of the package
+ * Makes SwiftShader, a Vulkan driver that runs on the CPU, the driver of this process. It comes with the package
  * `@sparticuz/chromium` (a development dependency) and is unpacked once into the user's cache folder. Needs no root.
  *
- * @returns false where the package is not installed or this is not Linux on x64
+ * @returns false if the package is not installed or this is not Linux on x64
  */
 export async function useSwiftShader(): Promise<boolean> {
   if (process.platform !== 'linux' || process.arch !== 'x64') return false;
@@ -38,23 +38,23 @@ export async function useSwiftShader(): Promise<boolean> {
 
   const folder = await unpackOnce(packageFolder);
   process.env.VK_DRIVER_FILES = join(folder, 'vk_swiftshader_icd.json');
-  // Dawn finds the loader by its soname once it is in the process; LD_LIBRARY_PATH would have to be set before the start.
+  // Dawn finds the loader by its soname once it is loaded; LD_LIBRARY_PATH would have to be set before the process starts.
   keepLoaded(join(folder, 'libvulkan.so.1'));
   return true;
 }
 
-/** True when the system has a Vulkan loader; asked before Dawn starts, which prints a warning where there is none. */
+/** Whether the system has a Vulkan loader. Call it before Dawn starts: without a loader Dawn prints a warning. */
 export function systemHasVulkan(): boolean {
   return process.platform !== 'linux' || keepLoaded('libvulkan.so.1');
 }
 
-/** Loads a shared library for good, and says whether it could be loaded. */
+/** Loads a shared library for the life of the process. @returns whether it could be loaded */
 function keepLoaded(library: string): boolean {
   try {
     process.dlopen({ exports: {} }, library, RTLD_LAZY_NODELETE);
     return true;
   } catch (error) {
-    // Always thrown, as a plain library registers no Node addon: only then it says this, and the library is loaded.
+    // A plain library registers no Node addon, so dlopen always throws. This message means that the library was loaded.
     return error instanceof Error && error.message.includes('did not self-register');
   }
 }
@@ -80,7 +80,7 @@ async function unpackOnce(packageFolder: string): Promise<string> {
 async function unpackInto(folder: string, packageFolder: string): Promise<string> {
   if (existsSync(folder)) return folder;
   const { extract } = await import('tar-fs');
-  const partial = `${folder}.${randomUUID()}`; // renamed when whole: two processes may unpack at once
+  const partial = `${folder}.${randomUUID()}`; // renamed when complete: two processes may unpack at once
   await mkdir(partial, { recursive: true });
   await pipeline(
     createReadStream(join(packageFolder, 'bin', 'swiftshader.tar.br')),

@@ -1,11 +1,11 @@
-/** How much work a step of a pass is, roughly: before it has run, and without a look at values. */
+/** A rough estimate of a step's work, from its sizes alone. */
 import type { PreparedStep } from './encode.ts';
 
-const FLOPS_PER_BYTE = 16; // that take as long as the byte: near enough on CPU and GPU
-const DISPATCH = 20_000; // bytes that could be read while a dispatch begins
-const NO_INPUTS = new Proxy<Record<string, number[]>>({}, { get: () => [] }); // attention's flops follow from values: NaN
+const FLOPS_PER_BYTE = 16; // operations in the time that reading a byte takes: close enough on CPU and GPU
+const DISPATCH = 20_000; // bytes read in the time that starting a dispatch takes
+const NO_INPUTS = new Proxy<Record<string, number[]>>({}, { get: () => [] }); // attention's flops depend on values: NaN
 
-/** In bytes that could be read meanwhile: what the step binds, and what it computes. */
+/** A step's work in bytes: what it binds, plus its operations converted to bytes. */
 export function stepWork(step: PreparedStep): number {
   if (step.kind === 'copy') return step.bytes;
   const { declaration, sizes, buffers } = step.call;

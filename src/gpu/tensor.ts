@@ -2,29 +2,28 @@ import { GpuError, InputError } from '../errors.ts';
 import type { Gpu } from './device.ts';
 import { PANEL_ROWS, packedPanels, paddedRows } from './panels.ts';
 
-/** How a tensor's values are stored. bf16 and f16 are for weights only: kernels compute in f32. */
+/** Storage format of a tensor's values. Only weights are bf16 or f16; kernels compute in f32. */
 export type Dtype = 'f32' | 'u32' | 'i32' | 'bf16' | 'f16';
 
-/** 'rows': one after the other. 'panels': eight rows interleaved. */
+/** 'rows': row-major. 'panels': eight rows interleaved, see panels.ts. */
 export type Layout = 'rows' | 'panels';
 
 export type HostArray = Float32Array | Uint32Array | Int32Array | Uint16Array;
 
 const DTYPE_BYTES: Readonly<Record<Dtype, number>> = { f32: 4, u32: 4, i32: 4, bf16: 2, f16: 2 };
 
-/** Rows [firstRow, firstRow + rows) of a tensor, in a buffer of their own from byte 0 on. */
+/** Rows [firstRow, firstRow + rows) of a tensor, in a buffer of their own that starts with them. */
 export interface Piece {
   readonly buffer: GPUBuffer;
   readonly firstRow: number;
   readonly rows: number;
 }
 
-/** A row-major array on the GPU. Weights too large for one binding lie in several pieces, split by rows. */
+/** An array on the GPU. Weights too large for one binding are split by rows into several pieces. */
 export interface Tensor {
   readonly name: string;
   readonly dtype: Dtype;
   readonly shape: readonly number[];
-  /** How the rows of weights lie; see panels.ts. */
   readonly layout: Layout;
   readonly pieces: readonly Piece[];
 }
@@ -39,12 +38,12 @@ export function sizeBytes(tensor: Pick<Tensor, 'dtype' | 'shape'>): number {
   return elementCount(tensor.shape) * DTYPE_BYTES[tensor.dtype];
 }
 
-/** Bytes of one row, i.e. of everything behind the first axis. */
+/** Bytes of one row: everything after the first axis. */
 export function rowBytes(tensor: Pick<Tensor, 'dtype' | 'shape'>): number {
   return elementCount(tensor.shape.slice(1)) * DTYPE_BYTES[tensor.dtype];
 }
 
-/** Makes a tensor of zeros in one buffer. @throws GpuError GPU_LIMIT when one binding can't show it */
+/** Creates a tensor of zeros in one buffer. @throws GpuError GPU_LIMIT if it is larger than one binding */
 export function zeros(gpu: Gpu, dtype: Dtype, shape: readonly number[], name: string): Tensor {
   const bytes = sizeBytes({ dtype, shape });
   if (bytes > gpu.device.limits.maxStorageBufferBindingSize) {
@@ -58,7 +57,7 @@ export function zeros(gpu: Gpu, dtype: Dtype, shape: readonly number[], name: st
   return { name, dtype, shape, layout: 'rows', pieces: [{ buffer, firstRow: 0, rows: shape[0] ?? 1 }] };
 }
 
-/** How many rows go into each piece of a weight tensor: all of them where they fit one binding, none where not even two do. */
+/** Rows in each piece of a weight tensor: all if they fit one binding, 0 if not even two (or one panel) do. */
 export function rowsThatBind(
   tensor: Pick<Tensor, 'dtype' | 'shape'>,
   maxBindingBytes: number,
@@ -66,14 +65,14 @@ export function rowsThatBind(
 ): number {
   const rows = tensor.shape[0] ?? 1;
   const rowsThatFit = Math.floor(maxBindingBytes / Math.max(1, rowBytes(tensor)));
-  // Whole panels; else even, so that two-byte rows of odd length start on a whole word in every piece.
+  // Whole panels, or an even number of rows: then a piece of 16-bit rows of odd length starts on a whole word.
   const step = layout === 'panels' ? PANEL_ROWS : 2;
   return rowsThatFit >= (layout === 'panels' ? paddedRows(rows) : rows)
     ? rows
     : rowsThatFit - (rowsThatFit % step);
 }
 
-/** Makes a weight tensor, split by rows where one binding can't show it whole. @throws GpuError GPU_LIMIT for a row too long */
+/** Creates a weight tensor, split by rows if it is larger than one binding. @throws GpuError GPU_LIMIT if a row is too long */
 export function weightTensor(
   gpu: Gpu,
   dtype: Dtype,
@@ -105,8 +104,8 @@ export function weightTensor(
 }
 
 /**
- * Writes bytes into a tensor; the range must lie in one piece when it does not start at byte 0 of the tensor.
- * The bytes are copied during the call, so `bytes` may be reused at once.
+ * Writes bytes into a piece of a tensor, from `byteOffset` (a multiple of 4) of the piece on.
+ * They are copied during the call: `bytes` may be reused at once.
  */
 export function writePiece(gpu: Gpu, piece: Piece, byteOffset: number, bytes: Uint8Array): void {
   const padded = bytes.byteLength % 4 === 0 ? bytes : padToWord(bytes); // writeBuffer takes whole words only
@@ -120,10 +119,11 @@ function padToWord(bytes: Uint8Array): Uint8Array {
 }
 
 /**
- * Uploads an array as one tensor.
- * @param dtype needed only for Uint16Array, which may hold bf16 or f16
- * @param layout 'panels' packs a matrix of weights on the way
- * @throws InputError INPUT_LENGTH when `data` has not as many elements as `shape` says
+ * Uploads a row-major array as one tensor.
+ *
+ * @param dtype needed only for a Uint16Array of f16; without it those are taken as bf16
+ * @param layout 'panels' also packs the matrix of weights into panels
+ * @throws InputError INPUT_LENGTH if `data` and `shape` differ in their number of elements; GpuError GPU_LIMIT if it does not fit
  */
 export function upload(
   gpu: Gpu,
@@ -159,7 +159,7 @@ function dtypeOf(data: HostArray): Dtype {
   return 'bf16';
 }
 
-/** Reads a tensor of 4-byte elements back, waiting for everything submitted before. */
+/** Reads a tensor of f32, u32 or i32 in one piece back, after everything submitted before. @throws GpuError if the device fails */
 export async function readTensor(gpu: Gpu, tensor: Tensor): Promise<Float32Array | Uint32Array | Int32Array> {
   const [piece] = tensor.pieces;
   const bytes = Math.max(4, sizeBytes(tensor));
@@ -187,7 +187,7 @@ export function viewAs(dtype: Dtype, bytes: ArrayBuffer): Float32Array | Uint32A
   return new Uint32Array(bytes);
 }
 
-/** A part of one tensor that is copied to the same place in another. */
+/** A byte range of one tensor that is copied to the same place in another. */
 export interface CopyRange {
   readonly from: Tensor;
   readonly to: Tensor;
@@ -195,7 +195,7 @@ export interface CopyRange {
   readonly bytes: number;
 }
 
-/** Copies ranges between tensors in one piece each, on the GPU, in one submit. */
+/** Copies ranges on the GPU in one submit. Each tensor must be in one piece. */
 export function copyRanges(gpu: Gpu, ranges: Iterable<CopyRange>): void {
   const encoder = gpu.device.createCommandEncoder();
   for (const { from, to, byteOffset, bytes } of ranges) {
@@ -204,12 +204,12 @@ export function copyRanges(gpu: Gpu, ranges: Iterable<CopyRange>): void {
   gpu.submit([encoder.finish()]);
 }
 
-/** The same values seen with another shape of as many elements. Only for tensors in one piece. */
+/** The same values with another shape of as many elements. Only for tensors in one piece. */
 export function reshape(tensor: Tensor, shape: readonly number[]): Tensor {
   return { ...tensor, shape };
 }
 
-/** Frees the tensors' buffers and gives the memory back. */
+/** Frees the tensors' memory. */
 export async function freeTensors(gpu: Gpu, tensors: Iterable<Tensor>): Promise<void> {
   await gpu.free([...tensors].flatMap((tensor) => tensor.pieces.map((piece) => piece.buffer)));
 }

@@ -7,13 +7,13 @@ export type WeightDtype = 'f32' | 'bf16' | 'f16';
 const word = new Uint32Array(1);
 const float = new Float32Array(word.buffer);
 
-/** Rounds float32 values to the stored format, to the nearest, ties to even. */
+/** Converts float32 values to the storage format, rounding to nearest, ties to even. @returns f32, or the bits of bf16 or f16 */
 export function packWeights(values: HostArray, dtype: WeightDtype): Float32Array | Uint16Array {
   if (dtype === 'f32') return Float32Array.from(values);
   return Uint16Array.from(values, dtype === 'bf16' ? toBf16 : toF16);
 }
 
-/** The exact numbers that stored weights stand for. */
+/** The exact values of stored weights. */
 export function unpackWeights(stored: Float32Array | Uint16Array, dtype: WeightDtype): Float64Array {
   if (dtype === 'f32') return Float64Array.from(stored);
   return Float64Array.from(stored, dtype === 'bf16' ? fromBf16 : fromF16);
@@ -30,7 +30,7 @@ function fromBf16(bits: number): number {
   return float[0];
 }
 
-/** f16 has 5 bits of exponent and 10 of mantissa; below 2^-14 its steps are 2^-24. */
+/** f16 has 5 bits of exponent and 10 of mantissa; below 2^-14 its values are multiples of 2^-24. */
 function toF16(value: number): number {
   const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
   const magnitude = Math.abs(value);
@@ -38,7 +38,7 @@ function toF16(value: number): number {
   if (magnitude >= 65_520) return sign | 0x7c00;
   const exponent = Math.max(-14, Math.floor(Math.log2(magnitude || 2 ** -14)));
   const steps = roundHalfToEven(magnitude / 2 ** (exponent - 10));
-  // A subnormal has no hidden bit; a mantissa that rounds up to 2048 carries into the exponent by itself.
+  // A subnormal has no implicit leading bit. A mantissa that rounds up to 2048 carries into the exponent by itself.
   return sign | (steps < 1024 ? steps : ((exponent + 15 - 1) << 10) + steps);
 }
 

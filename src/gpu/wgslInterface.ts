@@ -1,11 +1,11 @@
-/** What a kernel's WGSL text declares, read with a few regular expressions: enough to compare it with the host's declaration. */
+/** What a kernel's WGSL text declares, found with a few regular expressions: enough to check the host's declaration. */
 export interface WgslInterface {
   readonly bindings: readonly WgslBinding[];
   /** Fields of `struct Params`, in order; all are 4-byte scalars. */
   readonly params: readonly { readonly name: string; readonly type: string }[];
-  /** What the device must have for the text's `enable`s, e.g. `shader-f16`. */
+  /** The device features that the text's `enable`s need, e.g. `shader-f16`. */
   readonly features: readonly string[];
-  /** `const NAME = 4u;` at module scope, so that a number that both sides need lives once: in the text. */
+  /** `const NAME = 4u;` at module scope: the host reads such a number from the text instead of repeating it. */
   readonly consts: Readonly<Record<string, number>>;
 }
 
@@ -17,7 +17,7 @@ export interface WgslBinding {
   readonly type: string;
 }
 
-/** The device's feature behind an `enable`. */
+/** The device feature that an `enable` needs. */
 const FEATURES = new Map([
   ['f16', 'shader-f16'],
   ['subgroups', 'subgroups'],
@@ -26,6 +26,7 @@ const FEATURES = new Map([
 const BINDING =
   /@group\(0\)\s*@binding\((\d+)\)\s*var<\s*(storage|uniform)\s*(?:,\s*(read_write|read)\s*)?>\s*(\w+)\s*:\s*(?:array<\s*(?:atomic<)?(\w+)>*|(\w+))/g;
 
+/** Reads the declarations of a WGSL text; anything it does not recognise is left out. */
 export function parseWgsl(text: string): WgslInterface {
   const code = withoutComments(text);
   const bindings: WgslBinding[] = [];

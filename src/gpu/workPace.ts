@@ -1,16 +1,16 @@
-/** How much of a pass goes to the GPU at once: enough to keep it busy, little enough to be interrupted. */
+/** Decides how much of a pass to submit at once: enough to keep the GPU busy, little enough to stop soon after an abort. */
 import { LearnedWait } from './sleepThrough.ts';
 
-const GROUP_MS = 40; // of work between two looks at an abort signal
-const FIRST_GROUP = 2 ** 20; // see stepWork.ts; a millisecond or so on a software adapter
-const MAX_GROWTH = 4; // what one group says of the next is not quite true
+const GROUP_MS = 40; // time between two checks of the abort signal
+const FIRST_GROUP = 2 ** 20; // in the unit of stepWork.ts: about a millisecond on a software adapter
+const MAX_GROWTH = 4; // one group predicts the next only roughly
 
-/** Groups of steps that take about as long as each other, on one device. What is learned from one pass holds for the next. */
+/** Splits passes into groups of steps that take about equally long on one device. Later passes start with the learned size. */
 export class WorkPace {
   #group = FIRST_GROUP;
   readonly #wait = new LearnedWait();
 
-  /** @param works of all steps @returns the end of the group that begins at step `begin`: one step at least */
+  /** @param works the work of every step @returns the end of the group that begins at step `begin`; a group has at least one step */
   groupEnd(works: readonly number[], begin: number): number {
     let end = begin + 1;
     for (let work = works[begin]; end < works.length; end++) {
@@ -20,13 +20,13 @@ export class WorkPace {
     return end;
   }
 
-  /** Waits for a group, asleep for most of the time, and learns from it. @param submit queues it @param idle waits for it */
+  /** Runs a group and adapts the group size to the time it took. @param submit queues the group @param idle waits for it */
   async run(work: number, submit: () => void, idle: () => Promise<void>): Promise<void> {
     const startedAt = performance.now();
     submit();
     await this.#wait.sleepFirst(work, idle);
     const elapsedMs = performance.now() - startedAt;
-    const isRest = work < this.#group / 2 && elapsedMs < GROUP_MS; // the end of a pass: mostly the wait itself
+    const isRest = work < this.#group / 2 && elapsedMs < GROUP_MS; // the end of a pass: too small to learn from
     if (!isRest) this.#group = work * Math.min(GROUP_MS / elapsedMs, MAX_GROWTH);
   }
 }

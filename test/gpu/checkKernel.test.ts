@@ -133,15 +133,15 @@ describe('a half-written declaration', () => {
   it('with another name in the reference says what is missing and what is too much', async () => {
     const rows = await check({ reference: () => ({ y: Float64Array.of(1) }) });
     expect(rows.map(({ output, ok, verdict }) => ({ output, ok, verdict }))).toEqual([
-      { output: 'out', ok: false, verdict: 'the reference gives no out: nothing to compare with' },
-      { output: 'y', ok: false, verdict: 'the reference gives y, which is no binding' },
+      { output: 'out', ok: false, verdict: 'the reference returns no out: nothing to compare with' },
+      { output: 'y', ok: false, verdict: 'the reference returns y, which is not a binding' },
     ]);
   });
 
   it('with a reference of another length says both lengths', async () => {
     const reference = () => ({ out: Float64Array.from(X.slice(0, 6), (value) => value + 1) });
     expect(await check({ reference })).toMatchObject([
-      { ok: false, verdict: 'the reference gives 6 values, the output has 15' },
+      { ok: false, verdict: 'the reference returns 6 values, the output has 15' },
     ]);
   });
 

@@ -154,9 +154,9 @@ describe('a typed error names', () => {
 
   it('a text that is not what is declared', async () => {
     const wrong: [string, string, RegExp][] = [
-      ['read> x', 'read> y', /@binding\(0\) is y, declared is x/],
-      ['read_write> out', 'read> out', /out is read, declared is read_write/],
-      ['x: array<f32>', 'x: array<u32>', /x holds u32, declared is f32/],
+      ['read> x', 'read> y', /@binding\(0\) is y, but declared as x/],
+      ['read_write> out', 'read> out', /out is read, but declared as read_write/],
+      ['x: array<f32>', 'x: array<u32>', /x holds u32, but is declared as f32/],
       ['factor: f32', 'faktor: f32', /no field factor/],
     ];
     for (const [from, to, message] of wrong) {

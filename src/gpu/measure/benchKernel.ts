@@ -13,36 +13,37 @@ import { type TimedCalls, type TimeOptions, timeCalls } from './timeCalls.ts';
 export interface BenchOptions<B extends Bindings = Bindings, P extends ParamTypes = ParamTypes>
   extends TimeOptions {
   /**
-   * What to time; default: the declaration's case with the 7B's sizes, else its largest. A case without `inputs` takes the
-   * values that can't be drawn (ids, segments) from that one, repeated or cut to its own lengths; a size with the name of an
-   * input, e.g. `start`, fills that input.
+   * What to time. Default: the declaration's case with the 7B's sizes, else its largest. A case without `inputs` takes the
+   * default case's inputs (ids, segments), repeated or cut to its own lengths. If a size has the name of an input, e.g. `start`,
+   * its value fills that input.
    */
   readonly cases?: readonly KernelCase[];
-  /** How weights are stored; default bf16. */
+  /** Storage format of weights; default bf16. */
   readonly weightDtype?: WeightDtype;
-  /** A kernel of the same contract, timed in turn with the first one in the same run. */
+  /** A kernel of the same contract to compare with; the two are timed in turns. */
   readonly baseline?: Kernel<B, P>;
 }
 
-/** One kernel at one size. Times, and all that follows from them, are null for a kernel that fails its check. */
+/** One kernel at one size. For a kernel that fails its check, times and the values derived from them are null. */
 export interface BenchRow {
   readonly kernel: string;
   readonly case: string;
   readonly sizes: Symbols;
-  /** null: the kernel has no weights. */
+  /** null if the kernel has no weights. */
   readonly weightDtype: WeightDtype | null;
   /** Bytes of all bindings, each counted once. */
   readonly bytes: number;
-  /** null: the declaration has no `flops`. */
+  /** Floating-point operations of a call; null if the declaration has no `flops`. */
   readonly flops: number | null;
+  /** Median, in microseconds. */
   readonly usPerCall: number | null;
   readonly gbPerS: number | null;
   readonly gflopPerS: number | null;
-  /** How many times as fast as the baseline; null without one. */
+  /** Speed relative to the baseline: 2 is twice as fast. null without a baseline. */
   readonly timesBaseline: number | null;
-  /** Of what a plain copy moves on this adapter; may be above 1, e.g. where a cache holds everything. */
+  /** `gbPerS` over the adapter's rate for a plain copy; above 1 e.g. if everything is in a cache. */
   readonly shareOfCopy: number | null;
-  /** Of the adapter's multiply-adds in f32. */
+  /** `gflopPerS` over the adapter's rate for multiply-adds in f32. */
   readonly shareOfMultiplyAdd: number | null;
   readonly callsPerRound: number | null;
   readonly clock: TimedCalls['clock'] | null;
@@ -51,11 +52,11 @@ export interface BenchRow {
 }
 
 /**
- * Checks a kernel with all its cases, then times it: the median of rounds of repeated calls, beside a baseline where one is
- * given. A kernel that fails its check is not timed, and its row says so.
+ * Checks a kernel with all its cases, then times it: the median of rounds of repeated calls, in turns with a baseline if one
+ * is given. A kernel that fails its check is not timed, and its row says so.
  *
- * @returns for each case a row of the baseline, if there is one, and a row of the kernel
- * @throws KernelError when a kernel can't be compiled; ShapeError when a case's sizes don't fit the contract
+ * @returns for each case a row of the baseline, if there is one, then a row of the kernel
+ * @throws KernelError if a kernel can't be compiled; ShapeError if a case's sizes don't fit the contract; GpuError
  */
 export async function benchKernel<B extends Bindings, P extends ParamTypes>(
   gpu: Gpu,
@@ -83,9 +84,9 @@ export async function benchKernel<B extends Bindings, P extends ParamTypes>(
 }
 
 /**
- * Bytes of all bindings of a call, each counted once; weights as stored in `weightDtype`.
+ * Bytes of all bindings of a call, each counted once, with weights stored in `weightDtype`.
  *
- * @param inputs values that the declaration's `touches` may ask for; where they are not known, a binding counts whole
+ * @param inputs the values for the declaration's `touches`; without them every binding counts in full
  */
 export function contractBytes(
   { name, bindings, touches }: KernelDeclaration,
@@ -102,7 +103,7 @@ export function contractBytes(
   }, 0);
 }
 
-/** The case that is timed by default: the one with the 7B's sizes where there is one, else the largest by bytes. */
+/** The case to time by default: the one with the 7B's sizes if there is one, else the largest by bytes. */
 export function typicalCase(
   declaration: KernelDeclaration,
   weightDtype: WeightDtype = 'bf16',
@@ -136,7 +137,7 @@ async function benchCase(
   let timed: TimedCalls[];
   try {
     const calls = right.map(({ kernel }) => {
-      const tensors = uploadInputs(gpu, kernel.declaration, inputs); // of its own: layouts may differ
+      const tensors = uploadInputs(gpu, kernel.declaration, inputs); // for each kernel: layouts may differ
       uploaded.push(...Object.values(tensors));
       return (pass: Pass) => void kernel(pass, tensors, sizes as Record<string, number>);
     });

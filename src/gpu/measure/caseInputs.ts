@@ -1,25 +1,25 @@
-/** The inputs of a kernel's case: drawn or given values on the host, and the same as tensors. */
+/** The inputs of a kernel's case, random or given: as arrays on the host and as tensors. */
 import type { KernelCase, KernelDeclaration, ReferenceArrays } from '../declaration.ts';
 import type { Gpu } from '../device.ts';
 import { evaluate } from '../shapes.ts';
 import { type Dtype, elementCount, type HostArray, type Tensor, upload } from '../tensor.ts';
 import { packWeights, unpackWeights, type WeightDtype } from '../weightFormats.ts';
 
-/** What an output holds before a check runs: a NaN that no kernel computes, so that a value it forgot is found. */
+/** Fills outputs before a check: a NaN that no kernel computes, so that a value the kernel did not write is found. */
 export const UNWRITTEN_BITS = 0x7fc0_5a5a;
 
 export interface HostInput {
-  /** As stored: weights in 16 bits are words of bf16 or f16. */
+  /** As stored: 16-bit weights are the bits of bf16 or f16. */
   readonly values: HostArray;
   readonly dtype: Dtype;
   readonly shape: readonly number[];
 }
 
 /**
- * Values of every binding of a case: what the case gives, numbers drawn from [-scale, scale), `UNWRITTEN_BITS` for outputs.
- * The same case gets the same numbers each time.
+ * Values for every binding of a case: the case's own inputs, `UNWRITTEN_BITS` for outputs, otherwise random numbers from
+ * [-scale, scale). A case gets the same numbers each time.
  *
- * @throws ShapeError SHAPE_UNSOLVED when the case's sizes leave a shape open
+ * @throws ShapeError SHAPE_UNSOLVED if the case's sizes leave a shape open
  */
 export function hostInputs(
   { name, bindings }: KernelDeclaration,
@@ -48,7 +48,7 @@ export function hostInputs(
   return made;
 }
 
-/** The inputs as the definition on the CPU sees them: weights unpacked, everything in float64. */
+/** The inputs for the CPU reference: weights unpacked, everything in float64. */
 export function referenceArrays(inputs: Readonly<Record<string, HostInput>>): ReferenceArrays {
   return Object.fromEntries(
     Object.entries(inputs).map(([binding, { values, dtype }]) => [
@@ -60,7 +60,7 @@ export function referenceArrays(inputs: Readonly<Record<string, HostInput>>): Re
   );
 }
 
-/** Uploads the inputs in the layouts that a kernel declares; outputs too, so that it writes into what was filled before. */
+/** Uploads the inputs in the layouts that a kernel declares, and the filled outputs. */
 export function uploadInputs(
   gpu: Gpu,
   { bindings }: KernelDeclaration,
@@ -74,15 +74,15 @@ export function uploadInputs(
   );
 }
 
-/** How many elements of an array read back still hold what stood there before the run. */
+/** The number of elements that still hold `UNWRITTEN_BITS` after a run. */
 export function countUnwritten(values: Float32Array | Uint32Array | Int32Array): number {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   return bits.reduce((count, word) => count + (word === UNWRITTEN_BITS ? 1 : 0), 0);
 }
 
 /**
- * Gives a case without inputs those of `donor`, repeated or cut to the lengths of its own sizes. A size with the name of an
- * input fills that input instead.
+ * Gives a case without inputs those of `donor`, repeated or cut to its own lengths. If a size has the name of an input, its
+ * value fills that input instead.
  */
 export function borrowInputs(
   { name, bindings }: KernelDeclaration,
@@ -109,7 +109,7 @@ function unwritten(dtype: 'f32' | 'u32' | 'i32', count: number): HostArray {
   return dtype === 'i32' ? new Int32Array(buffer) : new Uint32Array(buffer);
 }
 
-/** Numbers in [-1, 1), the same ones for the same name: mulberry32 over an FNV-1a hash. */
+/** Random numbers in [-1, 1), the same for the same name: mulberry32, seeded with an FNV-1a hash. */
 function randomValues(name: string): () => number {
   let state = 0x811c9dc5;
   for (let i = 0; i < name.length; i++) state = Math.imul(state ^ name.charCodeAt(i), 0x01000193);

@@ -8,7 +8,7 @@ import type { WeightDtype } from '../weightFormats.ts';
 import { countUnwritten, hostInputs, referenceArrays, uploadInputs } from './caseInputs.ts';
 import { type Comparison, compareArrays } from './compare.ts';
 
-/** One line of the report: a case, one of its outputs, how far it is from the definition. */
+/** One line of the report: one output of one case, and how far it is from the reference. */
 export interface CheckRow extends Comparison {
   readonly case: string;
   readonly output: string;
@@ -18,7 +18,7 @@ export interface CheckRow extends Comparison {
   readonly verdict: string;
 }
 
-/** Where there is nothing to compare with. */
+/** For an output that can't be compared. */
 const NOT_COMPARED = {
   maxAbs: Number.NaN,
   maxRel: Number.NaN,
@@ -32,12 +32,12 @@ const NOT_COMPARED = {
 };
 
 /**
- * Runs a kernel's cases on the GPU and compares every output with its float64 definition on the CPU. Outputs are filled with
- * a NaN before the run, so that a value which the kernel forgot to write is found. A declaration without cases or reference
- * runs as far as it goes, and the report says what is missing.
+ * Runs a kernel's cases on the GPU and compares every output with the float64 reference on the CPU. Outputs are filled with a
+ * NaN before the run, so that a value which the kernel did not write is found. A declaration without cases is only compiled,
+ * one without a reference only run; the report says what is missing.
  *
- * @returns a row for each case and output; `ok` is the verdict, `verdict` says it in words
- * @throws KernelError when the kernel can't be compiled
+ * @returns a row for each case and output: `ok` tells whether it passed, `verdict` why not
+ * @throws KernelError if the kernel can't be compiled; ShapeError if a case does not fit the contract; GpuError
  */
 export async function checkKernel<B extends Bindings, P extends ParamTypes>(
   gpu: Gpu,
@@ -89,7 +89,7 @@ async function runCase(
       rows.push({ case: label, output, ...report });
     }
     for (const output of Object.keys(expected ?? {}).filter((name) => !(name in bindings))) {
-      const verdict = `the reference gives ${output}, which is no binding`;
+      const verdict = `the reference returns ${output}, which is not a binding`;
       rows.push({ ...NOT_COMPARED, case: label, output, verdict });
     }
   } finally {
@@ -110,14 +110,14 @@ async function compareOutput(
   const total = `of ${actual.length} values`;
   const written = unwritten === 0 ? '' : `${unwritten} ${total} not written`;
   if (expected === undefined) {
-    const missing = reference ? `the reference gives no ${tensor.name}` : `${name} has no reference`;
+    const missing = reference ? `the reference returns no ${tensor.name}` : `${name} has no reference`;
     return { ...NOT_COMPARED, verdict: `${missing}: nothing to compare with${written && `; ${written}`}` };
   }
   const comparison = compareArrays(actual, expected, tolerance ?? { abs: 0, rel: 0 });
   const { overTolerance, worstIndex, bound } = comparison;
   const problems = [written];
   if (expected.length !== actual.length) {
-    problems.push(`the reference gives ${expected.length} values, the output has ${actual.length}`);
+    problems.push(`the reference returns ${expected.length} values, the output has ${actual.length}`);
   } else if (overTolerance > unwritten) {
     problems.push(`${overTolerance - unwritten} ${total} further off than ${bound.toPrecision(3)}`);
   }
@@ -128,7 +128,7 @@ async function compareOutput(
   };
 }
 
-/** The place of a flat index in a row-major array, e.g. 17 in [4, 5] is at [3, 2]. */
+/** The coordinates of a flat index in a row-major array, e.g. [3, 2] for 17 in [4, 5]. */
 function coordinates(index: number, shape: readonly number[]): number[] {
   const place: number[] = [];
   for (const size of shape.toReversed()) {

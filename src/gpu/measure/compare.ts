@@ -1,6 +1,6 @@
 import type { Tolerance } from '../declaration.ts';
 
-/** How far `actual` is from `expected`; the same measure for kernels and for goldens. */
+/** How far `actual` is from `expected`. Kernels and goldens are judged alike. */
 export interface Comparison {
   readonly maxAbs: number;
   /** `maxAbs / max|expected|`. */
@@ -9,15 +9,16 @@ export interface Comparison {
   readonly worstIndex: number;
   readonly expected: number;
   readonly actual: number;
-  /** How many values are further off than the bound `abs + rel · max|expected|`. */
+  /** The number of values that are off by more than `bound`. */
   readonly overTolerance: number;
+  /** `abs + rel · max|expected|`. */
   readonly bound: number;
   readonly ok: boolean;
 }
 
 /**
- * Compares value by value. An infinity is within tolerance of the same infinity alone (kernels ban tokens with -Infinity);
- * NaN and arrays of different lengths never are.
+ * Compares two arrays value by value. An infinity only matches the same infinity (kernels ban tokens with -Infinity). NaN never
+ * matches. Each missing or extra value counts as over tolerance.
  */
 export function compareArrays(
   actual: ArrayLike<number>,

@@ -1,4 +1,4 @@
-/** What an adapter can do at best, by two kernels as simple as can be: the measure that other kernels are seen against. */
+/** The peak rates of an adapter, measured with two minimal kernels. Other kernels are judged against them. */
 import { read, write } from '../declaration.ts';
 import type { Gpu } from '../device.ts';
 import { defineKernel } from '../kernel.ts';
@@ -9,12 +9,12 @@ import { timeCalls } from './timeCalls.ts';
 export interface AdapterRates {
   /** Bytes read and written by a copy, in GB/s. */
   readonly copyGbPerS: number;
-  /** Multiply-adds in f32 on registers, two operations each, in GFLOP/s. */
+  /** f32 multiply-adds on registers, two operations each, in GFLOP/s. */
   readonly multiplyAddGflopPerS: number;
 }
 
 const ROUNDS = { rounds: 5, roundMs: 20 };
-const LONG_CALL_US = 2000; // long beside a call's start
+const LONG_CALL_US = 2000; // long compared with the start of a call
 const LARGEST_COPY_BYTES = 256 * 2 ** 20; // GPUs have caches of 50 to 100 MB
 
 const MAIN = `
@@ -46,7 +46,7 @@ const copy = defineKernel({
   tolerance: { abs: 0, rel: 0, reason: 'a copy: exact' },
 });
 
-/** Software adapters pay for each thread: four values a thread are two to four times as fast there. */
+/** On software adapters every thread costs time: four values per thread are two to four times as fast there. */
 const copyByFour = copy.variant({
   code: `${MAIN}
   let i = 4u * index;
@@ -59,9 +59,9 @@ const copyByFour = copy.variant({
 });
 
 const STEPS = 256;
-const FLOPS_PER_THREAD = STEPS * 8 * 4 * 2; // eight vectors of four lanes, a product and a sum
+const FLOPS_PER_THREAD = STEPS * 8 * 4 * 2; // eight vectors of four lanes, a multiply and an add
 
-/** Eight independent sums keep the units busy while each waits for its own last step. */
+/** Eight independent sums hide the latency of each multiply-add. */
 const multiplyAdd = defineKernel({
   name: 'multiplyAdd',
   code: `${MAIN}
@@ -87,7 +87,7 @@ const multiplyAdd = defineKernel({
 
 const measured = new WeakMap<Gpu, Promise<AdapterRates>>();
 
-/** Measures once per `Gpu`, in a second or two; later calls get the same result. */
+/** Measures an adapter's rates in a second or two, once per `Gpu`. @throws GpuError if the device fails */
 export function measureAdapter(gpu: Gpu): Promise<AdapterRates> {
   const rates = measured.get(gpu) ?? measure(gpu);
   measured.set(gpu, rates);
@@ -98,7 +98,7 @@ async function measure(gpu: Gpu): Promise<AdapterRates> {
   return { copyGbPerS: await measureCopy(gpu), multiplyAddGflopPerS: await measureMultiplyAdd(gpu) };
 }
 
-/** The better of two ways to copy, with more bytes until a call is long. */
+/** The faster of two copy kernels, with more bytes until a call is long. */
 async function measureCopy(gpu: Gpu): Promise<number> {
   const largest = Math.min(LARGEST_COPY_BYTES, 2 ** Math.floor(Math.log2(gpu.maxBindingBytes)));
   for (let bytes = 2 ** 20; ; bytes = Math.min(16 * bytes, largest)) {
@@ -112,7 +112,7 @@ async function measureCopy(gpu: Gpu): Promise<number> {
   }
 }
 
-/** More threads until a call is long: a large adapter needs many to be busy. */
+/** Raises the number of threads until a call is long: a large GPU needs many. */
 async function measureMultiplyAdd(gpu: Gpu): Promise<number> {
   const x = zeros(gpu, 'f32', [1], 'x');
   for (let threads = 2 ** 12; ; threads *= 8) {

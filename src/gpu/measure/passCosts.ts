@@ -1,5 +1,4 @@
-/** What the contracts say that the calls of a pass cost: bytes and floating-point operations. */
-
+/** The bytes and floating-point operations of a pass's calls, computed from the kernels' declarations. */
 import type { Bindings } from '../declaration.ts';
 import type { Gpu } from '../device.ts';
 import { dtypeOverride } from '../dispatch.ts';
@@ -12,17 +11,17 @@ import { contractBytes } from './benchKernel.ts';
 
 export interface CallCost {
   readonly kernel: string;
-  /** Of all bindings, each counted once, as far as the call touches it. */
+  /** Bytes that the call touches in all bindings, each counted once. */
   readonly bytes: number;
-  /** Of those that it reads. */
+  /** The same for the bindings that it reads. */
   readonly bytesRead: number;
-  /** null: the declaration has no `flops`, or they follow from values that aren't integers. */
+  /** null if the declaration has no `flops`, or they depend on values that aren't integers. */
   readonly flops: number | null;
 }
 
 /**
- * The calls of one run, in order. What depends on values, e.g. how many keys attention reads, is that of the pass's inputs as
- * they are now.
+ * The cost of each call of one run, in order. Costs that depend on values, e.g. on the number of keys that attention reads,
+ * follow from the current contents of the pass's inputs.
  *
  * @throws KernelError, GpuError as `Pass.submit`
  */
@@ -46,7 +45,7 @@ export async function passCosts(pass: Pass): Promise<CallCost[]> {
   return costs;
 }
 
-/** A piece of weights has as much of its call's bytes and operations as of its rows. */
+/** The share of a call that a piece of its weights accounts for, by rows. */
 function partOfCall({ declaration: { name, bindings }, sizes }: Call): number {
   let part = 1;
   for (const [binding, { access, shape }] of Object.entries(bindings)) {
@@ -57,7 +56,7 @@ function partOfCall({ declaration: { name, bindings }, sizes }: Call): number {
 
 const WEIGHT_DTYPES = Object.keys(WEIGHT_DTYPE_CODES) as WeightDtype[];
 
-/** Of the whole call; each binding's weights as they are stored. */
+/** The bytes of a whole call, with each weight as it is stored. */
 function callBytes(
   { declaration, constants, sizes }: Call,
   bindings: Bindings,
@@ -69,7 +68,7 @@ function callBytes(
   }, 0);
 }
 
-/** The inputs that `flops` and `touches` may ask for, such as segments and a start; of all others nothing. */
+/** The integer inputs, e.g. segments and a start, for `flops` and `touches`. All other inputs are empty. */
 async function integerInputs(
   gpu: Gpu,
   { declaration: { name, bindings }, buffers, sizes }: Call,

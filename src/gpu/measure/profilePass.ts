@@ -1,4 +1,4 @@
-/** Where the time of a pass goes: every dispatch between two timestamps of the GPU, summed by kernel. */
+/** Where a pass spends its time: every dispatch is timed with GPU timestamps and summed by kernel. */
 import { GpuError } from '../../errors.ts';
 import type { Gpu } from '../device.ts';
 import { encodeSteps, type PreparedDispatch, type PreparedStep } from '../encode.ts';
@@ -6,20 +6,20 @@ import type { Pass } from '../pass.ts';
 import { sleepThrough } from '../sleepThrough.ts';
 import { passCosts } from './passCosts.ts';
 
-/** All calls of one kernel. */
+/** All calls of one kernel in one run of the pass. */
 export interface ProfileRow {
   readonly kernel: string;
-  /** In one run; a call whose weights lie in pieces has one for each. */
+  /** A call with weights in several pieces has one dispatch for each. */
   readonly dispatches: number;
-  /** Of one run: the mean over the repetitions, microseconds. */
+  /** Microseconds, the mean over the repetitions. */
   readonly us: number;
-  /** Of the time of all kernels; 0 where the clock saw none. */
+  /** Share of the time of all kernels, 0 to 1; 0 if the clock measured none. */
   readonly share: number;
-  /** Bytes of all bindings, each counted once per call, as far as the call touches it. */
+  /** Bytes that the calls touch in all bindings, each counted once per call. */
   readonly bytes: number;
-  /** null: the declaration has no `flops`, or they follow from values that aren't integers. */
+  /** null if the declaration has no `flops`, or they depend on values that aren't integers. */
   readonly flops: number | null;
-  /** null where the clock saw no time, as `gflopPerS`. */
+  /** null if the clock measured no time; so is `gflopPerS`. */
   readonly gbPerS: number | null;
   readonly gflopPerS: number | null;
 }
@@ -28,32 +28,32 @@ export interface Profile {
   /** Most time first. */
   readonly rows: readonly ProfileRow[];
   readonly dispatches: number;
-  /** Of one run: the sum of all rows. */
+  /** Microseconds of one run: the sum of all rows. */
   readonly us: number;
-  /** One run as it is without timestamps, by the host's clock: many in a row, one wait at their end. */
+  /** Microseconds of one run without timestamps, by the host's clock: many runs in a row, with one wait at the end. */
   readonly wallUs: number;
   readonly repetitions: number;
-  /** The step of the GPU's clock as seen: all timestamps are a multiple of it apart. */
+  /** Observed resolution of the GPU's clock: all differences of timestamps are multiples of it. */
   readonly resolutionUs: number;
 }
 
 export interface ProfileOptions {
-  /** Runs to sum over; default: as many as a second has room for, 200 at most. */
+  /** Number of runs; default: as many as fit in a second, at most 200. */
   readonly repetitions?: number;
   readonly signal?: AbortSignal;
 }
 
-const GROUP_STEPS = 64; // in one submit: far below a query set's 4096 queries, and short for a driver's watchdog
-const RUNS_PER_WAIT = 16; // as generation does: a wait costs 0.1 ms
+const GROUP_STEPS = 64; // steps in one submit: far below a query set's 4096 queries, and too short for a driver's watchdog
+const RUNS_PER_WAIT = 16; // as in generation: a wait costs 0.1 ms
 const DEFAULT_MS = 1000;
 const MAX_DEFAULT_REPETITIONS = 200;
 
 /**
- * Runs a recorded pass again and again, each dispatch in a compute pass of its own with timestamps. A dispatch that is shorter
- * than the clock's step is seen as none or one of them: the sum over many runs is right on average. What the pass changes in
- * place is changed by every run; what it reads back to the host is left out.
+ * Runs a recorded pass repeatedly, with each dispatch in a compute pass of its own between two timestamps. A dispatch shorter
+ * than the clock's resolution is measured as 0 or 1 steps of it, which is right on average over many runs. Every run changes
+ * the tensors that the pass changes in place. Read-backs to the host are left out.
  *
- * @throws GpuError GPU_LIMIT where the adapter has no timestamps; the signal's reason; KernelError, GpuError as `Pass.submit`
+ * @throws GpuError GPU_LIMIT if the adapter has no timestamps; the signal's reason; KernelError, GpuError as `Pass.submit`
  */
 export async function profilePass(
   pass: Pass,
@@ -63,7 +63,7 @@ export async function profilePass(
   if (!gpu.device.features.has('timestamp-query')) {
     throw new GpuError('GPU_LIMIT', `this adapter has no timestamps (${gpu.description})`, {
       expected: 'the feature timestamp-query',
-      hint: 'time kernels with `m2 kernel bench`, which takes the clock of the host then, or use another adapter',
+      hint: 'use another adapter, or time single kernels with `m2 kernel bench`, which can use the host clock',
     });
   }
   const steps = (await pass.prepared()).filter((step) => step.kind === 'dispatch' || step.runs === undefined);
@@ -99,7 +99,7 @@ export async function profilePass(
   return profileOf([...totals.values()], { wallUs, repetitions: runs, resolutionUs: clock.stepNs / 1000 });
 }
 
-/** Several passes that follow one another, as one. */
+/** Adds up the profiles of passes that run one after the other. */
 export function joinProfiles(profiles: readonly Profile[]): Profile {
   const totals = new Map<string, Total>();
   for (const row of profiles.flatMap(({ rows }) => rows)) addTotal(totals, row);
@@ -145,7 +145,7 @@ function isDispatch(step: PreparedStep): step is PreparedDispatch {
 
 /** Times the dispatches of a group, one group after the other. */
 class GroupClock {
-  /** Largest number that all timestamps so far are a multiple of apart, ns. */
+  /** The greatest common divisor of all differences of timestamps so far, in ns. */
   stepNs = 0;
   readonly #gpu: Gpu;
   readonly #stamps: GPUQuerySet;
@@ -161,7 +161,7 @@ class GroupClock {
     this.#staging = gpu.createBuffer(bytes, 0x01 | 0x08, 'timestamps read-back'); // MAP_READ | COPY_DST
   }
 
-  /** Nanoseconds of each dispatch of `group`. */
+  /** Runs `group`. @returns the nanoseconds of each of its dispatches */
   async time(group: readonly PreparedStep[]): Promise<number[]> {
     const queries = 2 * group.filter(isDispatch).length;
     const commands = encodeSteps(this.#gpu, 'profile', group, this.#stamps);
@@ -179,7 +179,7 @@ class GroupClock {
     for (const stamp of stamps) this.stepNs = commonDivisor(this.stepNs, Number(stamp - stamps[0]));
     return Array.from({ length: queries / 2 }, (_, i) => {
       const ns = Number(stamps[2 * i + 1] - stamps[2 * i]);
-      return ns > 0 && ns < elapsedMs * 1e6 ? ns : 0; // a clock may step back, or leap
+      return ns > 0 && ns < elapsedMs * 1e6 ? ns : 0; // some clocks step back or jump
     });
   }
 
@@ -192,7 +192,7 @@ function commonDivisor(a: number, b: number): number {
   return b === 0 ? Math.abs(a) : commonDivisor(b, a % b);
 }
 
-/** One run by the host's clock, microseconds. */
+/** Microseconds of one run by the host's clock. */
 async function timeWithoutStamps(
   gpu: Gpu,
   groups: readonly (readonly PreparedStep[])[],

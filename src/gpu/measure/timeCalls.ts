@@ -1,33 +1,33 @@
-/** Times calls of kernels: as many in one submit as the clock needs, several contenders in turn. */
+/** Times kernel calls: several contenders in turns, with as many calls in one submit as the clock needs. */
 import { Gpu } from '../device.ts';
 import { Pass } from '../pass.ts';
 
-/** Records one call of what is to be timed. */
+/** Records one call of the work to time. */
 export type RecordCall = (pass: Pass) => void;
 
 export interface TimedCalls {
-  /** Median over the rounds, microseconds of one call. */
+  /** Microseconds of one call, the median over the rounds. */
   readonly usPerCall: number;
-  /** Of each round: the ratio of two contenders round by round says more than that of their medians on a busy machine. */
+  /** Microseconds of one call in each round. On a busy machine compare two contenders round by round, not by their medians. */
   readonly roundsUs: readonly number[];
-  /** Repeated calls in the one submit of a round. */
+  /** Number of calls in the one submit of a round. */
   readonly calls: number;
-  /** `timestamps` of the GPU where a round is long enough for them, else the host's clock around a submit that is waited for. */
+  /** GPU timestamps if a round is long enough for them, else the host's clock around a submit and its wait. */
   readonly clock: 'timestamps' | 'wall clock';
 }
 
 export interface TimeOptions {
   /** Default 5. */
   readonly rounds?: number;
-  /** How long a round should take at least, in ms; default 50. A call that takes longer is a round of its own. */
+  /** Minimum duration of a round, in ms; default 50. A call that takes longer is a round of its own. */
   readonly roundMs?: number;
 }
 
-const MAX_CALLS = 4096; // in one round: each has a bind group
-const TIMESTAMP_MS = 5; // implementations round timestamps to 0.1 ms: 2 % of this
+const MAX_CALLS = 4096; // calls in a round; each has a bind group
+const TIMESTAMP_MS = 5; // implementations may round timestamps to 0.1 ms, which is 2 % of this
 
 /**
- * Times each of `contenders`, in rounds that take turns (A B A B …), so that what else the machine does falls on all alike.
+ * Times `contenders` in rounds that take turns (A B A B …), so that other load on the machine affects all alike.
  *
  * @throws KernelError, GpuError as `Pass.submit`
  */
@@ -62,12 +62,12 @@ interface Timing {
 interface CallList {
   readonly pass: Pass;
   readonly calls: number;
-  /** What a round takes, for the wait. */
+  /** Expected duration of a round, to sleep through most of it. */
   readonly expectedMs: number;
   readonly timings: Timing[];
 }
 
-/** The same device, but what a pass submits is kept: recording and encoding stay out of the measured time. */
+/** The same device, but it holds back submits, to keep recording and encoding out of the measured time. */
 class HeldGpu extends Gpu {
   readonly #held: GPUCommandBuffer[] = [];
 
@@ -93,11 +93,11 @@ async function fillRound(gpu: HeldGpu, record: RecordCall, roundMs: number): Pro
     try {
       for (let call = 0; call < calls; call++) record(pass);
       const list = { pass, calls, expectedMs: 0, timings: [] };
-      if (!isWarm) await timeRound(gpu, list); // the first run compiles, and touches memory for the first time
+      if (!isWarm) await timeRound(gpu, list); // the first run compiles, and touches its memory for the first time
       isWarm = true;
       const { ms } = await timeRound(gpu, list);
       if (ms >= roundMs || calls === MAX_CALLS) return { ...list, expectedMs: ms };
-      const growth = Math.min(16, (1.2 * roundMs) / ms); // a little more than needed, as single calls are timed badly
+      const growth = Math.min(16, (1.2 * roundMs) / ms); // a little more than needed: a few calls are timed inaccurately
       calls = Math.min(MAX_CALLS, Math.ceil(calls * Math.max(1.2, growth)));
     } catch (error) {
       await pass.destroy();
@@ -116,16 +116,16 @@ async function timeRound(gpu: HeldGpu, { pass, expectedMs }: CallList): Promise<
 
   const startedAt = performance.now();
   gpu.device.queue.submit(commands);
-  // Dawn's binding spins while it waits, on a core that a software adapter needs.
+  // Dawn's binding polls while it waits, on a core that a software adapter needs.
   if (expectedMs > 10) await new Promise((resolve) => setTimeout(resolve, 0.8 * expectedMs));
   await gpu.idle();
   const wallMs = performance.now() - startedAt;
   const gpuMs = (await stamps?.read()) ?? 0;
-  const isPlausible = gpuMs >= TIMESTAMP_MS && gpuMs <= wallMs; // a clock may leap
+  const isPlausible = gpuMs >= TIMESTAMP_MS && gpuMs <= wallMs; // some clocks jump
   return isPlausible ? { ms: gpuMs, byGpu: true } : { ms: wallMs, byGpu: false };
 }
 
-/** Two timestamps, written by empty compute passes before and behind the command buffers that stand between them. */
+/** Two timestamps, written by empty compute passes before and after the command buffers to time. */
 class Timestamps {
   readonly #gpu: Gpu;
   readonly #querySet: GPUQuerySet;
@@ -155,7 +155,7 @@ class Timestamps {
     return encoder.finish();
   }
 
-  /** Milliseconds between the two; frees them. */
+  /** Frees the timestamps. @returns the milliseconds between them */
   async read(): Promise<number> {
     await this.#gpu.wait(this.#staging.mapAsync(0x01)); // GPUMapMode.READ
     const [begin, end] = new BigUint64Array(this.#staging.getMappedRange().slice(0));
