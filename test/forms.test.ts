@@ -175,7 +175,7 @@ function outcomeOf(name: string): keyof typeof OUTCOMES {
   return ['attendTokenSplits', 'mergeSplits'].includes(name) ? 'longContext' : 'picture';
 }
 
-const idleLine = (name: string) => `${name} is your own and does not run: it serves `;
+const idleLine = (name: string) => `${name} is your own, but it never runs: it serves `;
 
 describe.each([
   ['the forms of this adapter', gpu, {}, Object.keys(kernels)],
@@ -207,6 +207,6 @@ it('of two own kernels for the same calls one runs, and loading names it', async
   const { matmulPanels, matmulPanelsTiled, matmulPanelsQuad } = kernels;
   const { warnings } = await tokensWith({ kernels: { matmulPanels, matmulPanelsTiled, matmulPanelsQuad } });
   expect(warnings).toEqual([
-    expect.stringMatching(/^matmulPanelsTiled .*; your matmulPanels(Quad)? runs there$/),
+    expect.stringMatching(/^matmulPanelsTiled .*; your matmulPanels(Quad)? takes precedence there$/),
   ]);
 });

@@ -1,6 +1,6 @@
 /**
- * The model as a whole. Read on from here: processor (messages to patches and ids), vision, projector, decoder, sequence
- * (prefill and decode), generate, chat.
+ * The whole model. From here read on in this order: processor (messages to patches and ids), vision, projector, decoder,
+ * sequence (prefill and decode), generate, chat.
  */
 import { GenerationError } from '../errors.ts';
 import { type Gpu, openGpu } from '../gpu/device.ts';
@@ -29,13 +29,14 @@ import { loadWeights } from './load/loadWeights.ts';
 import type { LoadProgress } from './load/weightLoader.ts';
 
 export interface LoadOptions extends Omit<KernelOptions, 'tuning'> {
-  /** What `tune` chose for the adapter, or a function that finds it: `readTuning` of `m2-reasoning/node`. Default: none. */
+  /** The result of `tune` for this adapter, or a function that finds it, e.g. `readTuning` of `m2-reasoning/node`. Default: none. */
   readonly tuning?: Tuning | null | ((gpu: Gpu) => Promise<Tuning | null>);
-  /** Default: a device of its own, which ends with the model. */
+  /** Default: a device of the model's own, which `destroy` also destroys. */
   readonly gpu?: Gpu;
   readonly onProgress?: (progress: LoadProgress) => void;
 }
 
+/** Inputs of `M2Reasoning.forward`: those that `prepare` returns, and positions (`positionsFor`). */
 export interface ForwardInputs {
   readonly inputIds: readonly number[]; // [tokens]
   readonly images: readonly PreprocessedImage[];
@@ -43,16 +44,17 @@ export interface ForwardInputs {
 }
 
 export interface ForwardOptions {
-  /** New tokens to choose greedily; default 1: the prefill alone. */
+  /** Number of new tokens, chosen greedily; default 1, for which the prefill is enough. */
   readonly steps?: number;
+  /** See `GenerateOptions`. */
   readonly videoRope?: 'sections' | 'swapped';
-  /** Tokens of the prompt per submit; see `SequenceOptions`. */
+  /** Prompt tokens per submit; see `SequenceOptions`. */
   readonly prefillChunk?: number;
-  /** Called with each token; several come at once, as with `generate`. */
+  /** Called with each new token. Several may come at once, as with `generate`. */
   readonly onToken?: (token: number) => void;
-  /** Gets every stage's tensor; names are those of the goldens (docs/MODEL.md, section 8). */
+  /** Gets the tensor of every stage, under the name that the goldens use (docs/MODEL.md, section 8). */
   readonly tap?: TapListener;
-  /** Gets every pass: those of the prompt when they have run, that of a decode step after the last token. See `profilePass`. */
+  /** Gets every pass: each prompt pass after it has run, and the decode pass after the last token. See `profilePass`. */
   readonly onPass?: PassListener;
 }
 
@@ -60,7 +62,7 @@ export interface ForwardOptions {
 export class M2Reasoning {
   readonly config: ModelConfig;
   readonly processor: Processor;
-  /** What load noticed, e.g. tensors that are no part of the model, or kernels that a kernel of yours leaves unused. */
+  /** Found at load, e.g. tensors that the model does not use, or a kernel of your own that never runs. */
   readonly warnings: readonly string[];
   readonly #parts: ModelParts;
   readonly #generationConfig: Uint8Array | null;
@@ -81,11 +83,11 @@ export class M2Reasoning {
   }
 
   /**
-   * Loads a checkpoint: config, tokenizer and headers are checked before the first weight is uploaded.
+   * Loads a checkpoint. Config, tokenizer and weight headers are checked before the first weight is uploaded.
    *
-   * @param source a folder (Node), or its files from elsewhere
-   * @throws CheckpointError, ConfigError, TokenizerError (what is wrong with which file); GpuError (no adapter, memory);
-   *   InputError (an option); KernelError (a kernel of yours). Nothing stays open then.
+   * @param source the path of a folder (Node only), or the folder's files from anywhere
+   * @throws CheckpointError, ConfigError, TokenizerError (a file); GpuError (no adapter, out of memory); InputError (an option);
+   *   KernelError (a kernel of your own). After an error nothing stays open.
    */
   static async load(source: string | ModelFiles, options: LoadOptions = {}): Promise<M2Reasoning> {
     checkKernelOptions(options);
@@ -121,11 +123,11 @@ export class M2Reasoning {
   }
 
   /**
-   * Answers a conversation: greedily, or as `options` say (sampling, penalties, beams).
+   * Answers a conversation, greedily by default; `options` choose sampling, penalties or beam search.
    *
-   * @returns text as it comes (`for await`), and `result` with the whole answer and its parts
-   * @throws (from the stream) InputError, ImageError, PromptError: the messages; GenerationError GEN_RANGE, GEN_ABORTED,
-   *   GEN_NONFINITE, GEN_DISPOSED; GpuError: the device
+   * @returns a stream of text (`for await`) whose `result` is the whole answer and its parts
+   * @throws (from the stream) InputError, ImageError, PromptError for the messages; ConfigError for generation_config.json;
+   *   GenerationError GEN_RANGE, GEN_ABORTED, GEN_NONFINITE, GEN_DISPOSED; KernelError; GpuError
    */
   generate(messages: readonly Message[], options: GenerateOptions = {}): GenerationStream<GenerationResult> {
     return new GenerationStream(async (push, left) => {
@@ -135,7 +137,7 @@ export class M2Reasoning {
   }
 
   /**
-   * Begins a conversation that keeps its cache from turn to turn; see `Chat`. Destroy it before the model.
+   * Begins a conversation that keeps its KV cache from turn to turn; see `Chat`. Destroy it before the model.
    *
    * @throws GenerationError GEN_RANGE (`context`), GEN_DISPOSED; InputError (`system`)
    */
@@ -144,15 +146,16 @@ export class M2Reasoning {
     return new Chat({ ...this.#generating(), assertAlive: () => this.#assertAlive() }, options);
   }
 
-  /** Messages to patches and ids, without the GPU; see `Processor.prepare`. */
+  /** Turns messages into patches and token ids, without the GPU. Parameters and errors as `Processor.prepare`. */
   prepare(messages: readonly Message[], options: PrepareOptions = {}): Promise<PreparedInputs> {
     return this.processor.prepare(messages, options);
   }
 
   /**
-   * Runs prepared inputs and shows every stage on the way: the same code that `generate` runs.
+   * Runs prepared inputs through the same code as `generate`, greedily, and can show every stage (`tap`).
    *
-   * @returns the tokens that were chosen
+   * @returns the chosen token ids
+   * @throws InputError INPUT_RANGE (`videoRope`); GenerationError GEN_NONFINITE, GEN_DISPOSED; KernelError; GpuError
    */
   async forward(
     { inputIds, images, positions }: ForwardInputs,

@@ -1,17 +1,18 @@
-/** The fast form of attention: several steps in one kernel, and scores and values in two. */
+/** The fast form of attention: kernels that fuse several steps, and separate kernels for scores and values. */
 import type { Pass } from '../../gpu/pass.ts';
 import type { PlainKernels } from '../../kernels/plain/plainKernels.ts';
 import type { ModelConfig } from '../checkpoint/config.ts';
 import { type Attention, plainAttention, rotate } from '../graph/attention.ts';
 import type { KernelLookup } from './kernelLookup.ts';
 
-const MAX_HEADS_OF_KEY_HEAD = 8; // that attendToken has room for
-const MAX_SCORES_BYTES = 128 * 2 ** 20; // of scratch memory
+const MAX_HEADS_OF_KEY_HEAD = 8; // the limit of attendToken
+const MAX_SCORES_BYTES = 128 * 2 ** 20; // scratch memory
 
 /**
- * Plain where the user replaced a kernel that would be left out, or a head is no multiple of eight values.
+ * Chooses the fast form for the decoder and the vision tower. Where the user replaced a plain kernel that it would bypass, or
+ * headDim is not a multiple of eight, the plain form stays.
  *
- * @param splitKeys keys that one workgroup of a decode step attends to; Infinity: all of them
+ * @param splitKeys keys per workgroup in a decode step; Infinity: all of them
  */
 export function fastAttention(
   kernels: PlainKernels,
@@ -31,7 +32,7 @@ export function fastAttention(
   };
 }
 
-/** One token: rotation, cache and attention of a layer in one kernel, or in two where the keys are split. */
+/** Decode: rotation, cache and attention of a layer in one kernel, or in two if the keys are split. */
 function tokenAttention(
   kernels: PlainKernels,
   lookup: KernelLookup,
@@ -49,7 +50,7 @@ function tokenAttention(
     return (qkv, layer) => {
       const { k: kCache, v: vCache } = layers[layer]; // [kvHeads, context, headDim] each
       if (pass.isTapped) {
-        // The kernel keeps what it rotates in registers: whoever listens gets it computed again.
+        // The fused kernel keeps the rotated values in registers, so compute them again for the tap.
         const rotated = pass.allocate('f32', qkv.shape, 'rotated qkv'); // [1, qkvDim]
         pass.copy(qkv, rotated);
         rotate(pass, kernels, rotated, rotary, start, kCache);
@@ -71,7 +72,7 @@ function tokenAttention(
   };
 }
 
-/** Several tokens: rotation and cache in one kernel, then all scores, then the values. */
+/** Prefill: rotation and cache in one kernel, then all scores, then the weighted values. */
 function promptAttention(lookup: KernelLookup): Attention['decoder'] {
   const rotateAndCache = lookup.find('rotateAndCache');
   const scoresFor = lookup.byRows('attentionScores');
@@ -99,7 +100,7 @@ function promptAttention(lookup: KernelLookup): Attention['decoder'] {
     };
 }
 
-/** Patches: all scores, then the values. */
+/** Vision: all scores, then the weighted values. */
 function visionAttention(lookup: KernelLookup): Attention['vision'] {
   const visionScores = lookup.find('visionScores');
   const visionValues = lookup.find('visionValues');
@@ -117,7 +118,7 @@ function visionAttention(lookup: KernelLookup): Attention['vision'] {
   };
 }
 
-/** [first, count] of batches of queries whose scores fit in 128 MiB, and in one binding. */
+/** Splits the queries into batches [first, count] whose scores fit in 128 MiB and in one binding. */
 function* batches({ gpu }: Pass, queries: number, scoresOfQuery: number): Generator<[number, number]> {
   const roomBytes = Math.min(MAX_SCORES_BYTES, gpu.maxBindingBytes);
   const most = Math.max(4, Math.floor(roomBytes / 4 / scoresOfQuery / 4) * 4); // whole blocks of four

@@ -1,4 +1,4 @@
-/** Weights in 8-bit integers: what `precision: 'fast'` makes of the decoder's linear layers at load. */
+/** Weights in 8-bit integers, for the decoder's linear layers with `precision: 'fast'`. */
 import { Pass } from '../../gpu/pass.ts';
 import { sizeBytes, type Tensor, zeros } from '../../gpu/tensor.ts';
 import { INT8_BLOCK } from '../../kernels/fast/linear/gemvInt8.ts';
@@ -7,15 +7,16 @@ import type { WeightLoader } from '../load/weightLoader.ts';
 import type { KernelLookup } from './kernelLookup.ts';
 
 export interface Int8Weights {
-  readonly quants: Tensor; // [ceil(outDim / 8), inDim / 4, 8] u32, four integers to a word; see quantizePanels
+  readonly quants: Tensor; // [ceil(outDim / 8), inDim / 4, 8] u32, four integers per word; see quantizePanels
   readonly scales: Tensor; // [ceil(outDim / 8), inDim / 32, 8] f32
   readonly bias: Tensor; // [outDim]
 }
 
 /**
- * Turns a weight in panels into integers on the GPU, and frees it.
+ * Quantizes a weight in panels on the GPU and frees the original.
  *
- * @returns null where its rows are not made of whole blocks, or its integers don't fit a binding: it stays as it is
+ * @returns null, with the weight unchanged, if inDim is not a multiple of the block size or the integers don't fit one binding
+ * @throws KernelError; GpuError
  */
 export async function toInt8(
   loader: WeightLoader,

@@ -1,4 +1,4 @@
-/** The one place where a fast form finds its kernels: the user's own, else the tuned one, else the adapter's. */
+/** Finds the kernels of the fast forms: the user's own first, then the tuned variant, then the adapter's default. */
 import type { Gpu } from '../../gpu/device.ts';
 import type { Kernel } from '../../gpu/kernel.ts';
 import type { Tensor } from '../../gpu/tensor.ts';
@@ -10,14 +10,14 @@ import { adapterVariant, shapeClass, type Tuning, type Variant } from './variant
 type KernelName = keyof KernelSet;
 type FastName = keyof FastKernels;
 
-/** Kernels with the contract of the first: each may run in the place of the others. The last ones are for many rows. */
+/** Kernels with the same contract as the first, which can replace each other. The last ones are best for many rows. */
 const STAND_INS: Readonly<Record<string, readonly string[]>> = {
   gemvPanels: ['gemvPanels', 'gemvPanelsSubgroup'],
   matmulPanels: ['matmulPanels', 'matmulPanelsTiled', 'matmulPanelsQuad'],
   matmulInt8: ['matmulInt8', 'matmulInt8Quad'],
 };
 
-/** The kernels of a linear layer that share a loop, by what becomes of their sums; those that there are not are composed. */
+/** The kernels of a linear layer that share a loop, by ending. An ending without a kernel is composed of `store` and a plain one. */
 export interface LinearFamily {
   readonly store: Kernel;
   readonly add?: Kernel;
@@ -25,42 +25,42 @@ export interface LinearFamily {
   readonly gelu?: Kernel;
 }
 
-/** Which endings a layer is called with. */
+/** The endings that a layer is called with. */
 export type UsedEndings = 'all' | 'store';
 
-/** What a form does on the way, and the plain kernels that it takes the place of: where one of them is the user's, it yields. */
+/** The plain kernels that each fast form bypasses. If the user replaced one of them, the form yields; `note` then says what runs. */
 const YIELDS = {
   linear: { to: ['gemv', 'matmul'], note: 'linear layers run in their plain form' },
-  add: { to: ['add'], note: 'linear layers leave the residual to it' },
-  gate: { to: ['siluGate'], note: 'linear layers leave silu(gate) · up to it' },
-  gelu: { to: ['gelu'], note: 'linear layers leave the GELU to it' },
+  add: { to: ['add'], note: 'linear layers use it to add the residual' },
+  gate: { to: ['siluGate'], note: 'linear layers use it for silu(gate) · up' },
+  gelu: { to: ['gelu'], note: 'linear layers use it for the GELU' },
   half: {
     to: ['', 'Tiled', 'Quad'].flatMap((text) =>
       ['', 'Add', 'Gate', 'Gelu'].map((ending) => `matmulPanels${text}${ending}`),
     ),
     note: 'the vision tower multiplies in f32',
   },
-  prompt: { to: ['mRope', 'writeKv', 'causalAttention'], note: 'prompts attend in the plain form' },
-  token: { to: ['mRope', 'writeKv', 'decodeAttention'], note: 'decode steps attend in the plain form' },
-  vision: { to: ['visionAttention'], note: 'the vision tower attends in the plain form' },
-  tiedTable: { to: ['embed'], note: 'the token table lies in rows, its head is a plain linear layer' },
+  prompt: { to: ['mRope', 'writeKv', 'causalAttention'], note: 'prompts use the plain attention' },
+  token: { to: ['mRope', 'writeKv', 'decodeAttention'], note: 'decode steps use the plain attention' },
+  vision: { to: ['visionAttention'], note: 'the vision tower uses the plain attention' },
+  tiedTable: { to: ['embed'], note: 'the token table stays in rows, and the head is a plain linear layer' },
 } as const satisfies Record<string, { to: readonly string[]; note: string }>;
 
-/** Which calls a kernel serves, by the beginning of its name; the longest fits. */
+/** The calls that a kernel serves, by the beginning of its name; the longest match counts. */
 const SERVES: Readonly<Record<string, string>> = {
   attendToken: 'decode steps',
-  attendTokenSplits: 'decode steps on a GPU, where the keys of a long context are split',
-  attentionScores: 'prompts, and decode steps that attendToken has no room for',
-  attentionValues: 'prompts, and decode steps that attendToken has no room for',
-  embedPanels: 'token tables that are the output head, too',
+  attendTokenSplits: 'decode steps on a GPU with a long context, whose keys are split',
+  attentionScores: 'prompts, and decode steps with too many heads for attendToken',
+  attentionValues: 'prompts, and decode steps with too many heads for attendToken',
+  embedPanels: 'token tables that are also the output head',
   gemvInt8: "the decoder's linear layers on one row with precision 'fast'",
   gemvPanels: 'linear layers on one row, weights in panels',
   matmulInt8: "the decoder's linear layers on several rows with precision 'fast'",
   matmulPanels: 'linear layers on several rows, weights in panels',
   matmulPanelsHalf: "the vision tower's linear layers with precision 'fast', on a GPU with shader-f16",
-  mergeSplits: 'decode steps on a GPU, where the keys of a long context are split',
+  mergeSplits: 'decode steps on a GPU with a long context, whose keys are split',
   quantize: "the decoder's linear layers with precision 'fast'",
-  rotateAndCache: 'prompts, and decode steps that attendToken has no room for',
+  rotateAndCache: 'prompts, and decode steps with too many heads for attendToken',
   rowScales: "the vision tower's linear layers with precision 'fast', on a GPU with shader-f16",
   tokenAngles: 'decode steps',
   transposeRows: 'linear layers on several rows, weights in panels',
@@ -68,9 +68,9 @@ const SERVES: Readonly<Record<string, string>> = {
 };
 
 const ENDINGS: Readonly<Record<string, string>> = {
-  Add: ', where they add to the residual',
-  Gate: ', where they gate',
-  Gelu: ', where a GELU follows',
+  Add: ', when they add to the residual',
+  Gate: ', when they compute silu(gate) · up',
+  Gelu: ', when a GELU follows',
 };
 
 export class KernelLookup {
@@ -80,7 +80,7 @@ export class KernelLookup {
   readonly #variants = new Map<string, Kernel>();
   readonly #served = new Set<string>();
   readonly #notes = new Set<string>();
-  /** Own kernels that another own kernel went before, by name. */
+  /** The user's kernels that never run because another of the user's kernels takes precedence: name → that kernel. */
   readonly #beaten = new Map<string, string>();
 
   constructor(gpu: Gpu, own: Partial<KernelSet>, tuning: Tuning | null) {
@@ -89,7 +89,7 @@ export class KernelLookup {
     this.#tuning = tuning;
   }
 
-  /** Whether the user replaced a plain kernel that this form would take the place of; then it is noted. */
+  /** Whether this form must yield because the user replaced a plain kernel that it would bypass; if so, it is noted. */
   yields(form: keyof typeof YIELDS): boolean {
     const { to, note } = YIELDS[form];
     const own = to.filter((name) => this.#own[name] !== undefined);
@@ -98,7 +98,7 @@ export class KernelLookup {
   }
 
   /**
-   * The kernel for calls of so many rows.
+   * The kernel for calls of this many rows. The user's own kernel always takes precedence over a tuned one.
    *
    * @param weight of a linear layer, [outDim, inDim]
    */
@@ -119,16 +119,16 @@ export class KernelLookup {
     return this.#own[first] as unknown as FastKernels[N];
   }
 
-  /** `find` for each number of rows. */
+  /** `find` for any number of rows. */
   byRows<N extends FastName>(name: N): (rows: number) => FastKernels[N] {
     const [one, few, many] = [1, FEW_ROWS, FEW_ROWS + 1].map((rows) => this.find(name, rows));
     return (rows) => (rows === 1 ? one : rows <= FEW_ROWS ? few : many);
   }
 
   /**
-   * A linear layer's kernels for calls of so many rows, without the endings that yield to a kernel of the user's.
+   * A linear layer's kernels for calls of this many rows, without the endings that yield to one of the user's kernels.
    *
-   * @param endings 'store' for a layer that only stores: its other kernels do not count as run
+   * @param endings 'store' for a layer that only stores: kernels for other endings then count as unused
    */
   family(
     name: 'gemvPanels' | 'gemvInt8' | 'matmulPanels' | 'matmulPanelsHalf' | 'matmulInt8',
@@ -150,7 +150,7 @@ export class KernelLookup {
     } as unknown as LinearFamily;
   }
 
-  /** A line for each form that yielded, and for each own kernel that no form of the model runs. */
+  /** A line for each form that yielded, and for each of the user's kernels that the model never runs. */
   notes(): string[] {
     const idle = Object.keys(this.#own).filter(
       (name) => Object.hasOwn(fastKernels, name) && !this.#served.has(name),
@@ -169,13 +169,15 @@ export class KernelLookup {
   }
 }
 
-/** @param beatenBy another kernel of the user's that runs in its place */
+/** The note on one of the user's kernels that never runs. @param beatenBy another of the user's kernels that runs instead */
 export function idleNote(name: KernelName | string, beatenBy?: string): string {
   const served = Object.keys(SERVES)
     .filter((beginning) => name.startsWith(beginning))
     .sort((a, b) => b.length - a.length);
   const ending = Object.keys(ENDINGS).find((suffix) => name.endsWith(suffix));
   const calls = `${SERVES[served[0]]}${ending ? ENDINGS[ending] : ''}`;
-  const why = beatenBy ? `your ${beatenBy} runs there` : 'as it is loaded, this model has none';
-  return `${name} is your own and does not run: it serves ${calls}; ${why}`;
+  const why = beatenBy
+    ? `your ${beatenBy} takes precedence there`
+    : 'this model, as loaded, makes no such calls';
+  return `${name} is your own, but it never runs: it serves ${calls}; ${why}`;
 }

@@ -1,4 +1,4 @@
-/** The fast forms of a linear layer: weights in panels of eight rows, in 8-bit integers, or multiplied in f16. */
+/** The fast forms of a linear layer: weights in panels of eight rows, multiplied in f32 or f16, and 8-bit integers. */
 import type { Kernel } from '../../gpu/kernel.ts';
 import { paddedRows } from '../../gpu/panels.ts';
 import type { Pass } from '../../gpu/pass.ts';
@@ -9,7 +9,7 @@ import { type Endings, FEW_ROWS, type Linear, type LinearWeights, plainEndings }
 import type { Int8Weights } from './int8Weights.ts';
 import type { KernelLookup, LinearFamily, UsedEndings } from './kernelLookup.ts';
 
-/** Weights in panels, as stored: `gemvPanels` for one row, `matmulPanels` for more. */
+/** Weights in panels, in their stored dtype: `gemvPanels` for one row, `matmulPanels` for more. */
 export function panelLinear(
   kernels: PlainKernels,
   lookup: KernelLookup,
@@ -23,7 +23,7 @@ export function panelLinear(
   return { forRows: (rows) => (rows === 1 ? oneRow : more.forRows(rows)) };
 }
 
-/** As `panelLinear`, but `matmulPanels` for any number of rows. */
+/** Like `panelLinear`, but `matmulPanels` for any number of rows. */
 export function severalRows(
   kernels: PlainKernels,
   lookup: KernelLookup,
@@ -40,7 +40,7 @@ export function severalRows(
   return { forRows: (rows) => (rows <= FEW_ROWS ? fewRows : manyRows) };
 }
 
-/** As `severalRows`, but multiplied in f16: products of sixteen columns are added in f16, then in f32. */
+/** Like `severalRows`, but in f16: the products of sixteen columns are summed in f16, and these sums in f32. */
 export function halfLinear(
   kernels: PlainKernels,
   lookup: KernelLookup,
@@ -56,7 +56,7 @@ export function halfLinear(
   return { forRows: () => endings };
 }
 
-/** Weights and activations in 8-bit integers, with a scale for each block of 32. */
+/** Weights and activations as 8-bit integers, with an f32 scale for each block of 32. */
 export function int8Linear(
   kernels: PlainKernels,
   lookup: KernelLookup,
@@ -65,7 +65,7 @@ export function int8Linear(
   const quantizeRows = lookup.find('quantizeRows');
   const quantized: Prepare = (pass, x) => {
     const [rows, inDim] = x.shape;
-    const xQuants = pass.allocate('u32', [inDim / 4, paddedRows(rows)], 'x in 8 bits'); // four to a word
+    const xQuants = pass.allocate('u32', [inDim / 4, paddedRows(rows)], 'x in 8 bits'); // four per word
     const xScales = pass.allocate('f32', [inDim / INT8_BLOCK, paddedRows(rows)], 'x scales');
     quantizeRows(pass, { x, xQuants, xScales });
     const whole = { weightFirstRow: 0, weightRows: bias.shape[0] };
@@ -77,13 +77,13 @@ export function int8Linear(
   return { forRows: (rows) => (rows === 1 ? oneRow : rows <= FEW_ROWS ? fewRows : manyRows) };
 }
 
-/** What the kernels of a family take: tensors but for `out`, and params. `x` is [rows, inDim]. */
+/** Makes the inputs of a family's kernels from `x` [rows, inDim]: all tensors except `out`, and the params. */
 type Prepare = (
   pass: Pass,
   x: Tensor,
 ) => readonly [Readonly<Record<string, Tensor>>, Readonly<Record<string, number>>?];
 
-/** The endings of one family: what its kernels do with their sums, and what is composed of `store` and a plain kernel. */
+/** The endings of one family. Those without a kernel are composed of `store` and a plain kernel. */
 function fused(kernels: PlainKernels, { store, add, gate, gelu }: LinearFamily, prepare: Prepare): Endings {
   const run = (kernel: Kernel) => (pass: Pass, x: Tensor, out?: Tensor) => {
     const [tensors, params] = prepare(pass, x);

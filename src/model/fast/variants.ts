@@ -1,4 +1,4 @@
-/** Kernels that may stand for each other: what an adapter runs by default, and what a tuning may choose instead. */
+/** Variants of the fast kernels: an adapter's defaults, and the alternatives that a tuning can choose. */
 import type { Constants } from '../../gpu/declaration.ts';
 import type { Gpu } from '../../gpu/device.ts';
 import type { Kernel } from '../../gpu/kernel.ts';
@@ -13,7 +13,7 @@ export interface Variant {
   readonly constants: Constants;
 }
 
-/** The kernels that are tuned, and the endings of those that share their loop: these get the same choice. */
+/** The tuned kernels, each with the endings of the kernels that share its loop and therefore its choice. */
 const TUNED_ENDINGS = {
   gemvPanels: ['', 'Add', 'Gate'],
   matmulPanels: ['', 'Add', 'Gate', 'Gelu'],
@@ -24,12 +24,12 @@ const TUNED_ENDINGS = {
 
 export type TunedKernel = keyof typeof TUNED_ENDINGS;
 
-/** For each kernel and shape class the variant to run; a call of any other class runs the default. Plain data, fit for JSON. */
+/** The variant to run for each kernel and shape class. Calls of other classes run the default. Plain data, JSON-compatible. */
 export type Tuning = { readonly [K in TunedKernel]?: Readonly<Record<string, Variant>> };
 
 export const TUNED_KERNELS = Object.keys(TUNED_ENDINGS) as readonly TunedKernel[];
 
-/** @param weight of a linear layer, [outDim, inDim]; attention has none */
+/** The class of calls that share a choice, e.g. `one row, up to 512 columns, bf16`. @param weight [outDim, inDim]; none: attention */
 export function shapeClass(rows: number, weight?: Pick<Tensor, 'dtype' | 'shape'>): string {
   const rowsClass = rows === 1 ? 'one row' : rows <= FEW_ROWS ? 'up to 8 rows' : 'more than 8 rows';
   if (weight === undefined) return rowsClass;
@@ -38,7 +38,7 @@ export function shapeClass(rows: number, weight?: Pick<Tensor, 'dtype' | 'shape'
   return `${rowsClass}, up to ${columns} columns, ${weight.dtype}`;
 }
 
-/** A variant with each ending that its kernel is tuned for. */
+/** The kernels of a variant, one for each ending that is tuned with it. */
 export function variantForms(
   tuned: TunedKernel,
   { kernel, constants }: Variant,
@@ -51,8 +51,8 @@ export function variantForms(
 }
 
 /**
- * What an adapter runs untuned in the place of a kernel. A GPU reads memory in wide strips: neighbouring threads share them, by
- * way of subgroups or workgroup memory. A software adapter reads for each thread alone.
+ * The variant of a kernel that an adapter runs without tuning. A GPU reads memory in wide lines, so neighbouring threads should
+ * share what they load, through subgroups or workgroup memory. On a software adapter each thread reads for itself.
  */
 export function adapterVariant({ device, info, isSoftware }: Gpu, kernel: string, rows: number): Variant {
   const subgroups = device.features.has('subgroups');
@@ -62,7 +62,7 @@ export function adapterVariant({ device, info, isSoftware }: Gpu, kernel: string
     constants,
   });
   if (isSoftware) {
-    // Sixteen rows at a time: half of the work would be for nothing on few.
+    // The quad kernels compute sixteen rows at a time: for few rows half of that would be wasted.
     const quads = subgroups && rows > FEW_ROWS;
     if (quads && kernel === 'matmulPanels') return choose('matmulPanelsQuad');
     if (quads && kernel === 'matmulInt8') return choose('matmulInt8Quad');
@@ -71,6 +71,6 @@ export function adapterVariant({ device, info, isSoftware }: Gpu, kernel: string
   if (kernel === 'matmulPanels') return choose('matmulPanelsTiled');
   if (kernel === 'attendToken') return choose(kernel, { WORKGROUP_SIZE: 64 });
   if (kernel !== 'gemvPanels') return choose(kernel);
-  // Without one size of subgroups: whole ones, whatever their size.
+  // If the subgroup size may vary, a workgroup of 64 is a whole number of subgroups anyway.
   return oneSubgroupSize ? choose('gemvPanelsSubgroup') : choose(kernel, { WORKGROUP_SIZE: 64 });
 }

@@ -4,21 +4,21 @@ import type { Tensor } from '../../gpu/tensor.ts';
 import type { PlainKernels } from '../../kernels/plain/plainKernels.ts';
 import type { AttendedCache, Rotary } from './kvCache.ts';
 
-/** How a model attends. It knows its kernels: loading chose it, and `plainAttention` is one. */
+/** An implementation of attention with its own kernels, chosen at load. `plainAttention` is one. */
 export interface Attention {
-  /** Begins a step of the decoder on `tokens` tokens; the result attends in each of its layers. */
+  /** Prepares a decoder step of `tokens` tokens. @returns the function to call in each layer */
   decoder(pass: Pass, cache: AttendedCache, tokens: number): Attend;
-  /** Attention within segments: `qkv` [patches, 3 · hiddenSize], `segments` [patches, 2] u32 → [patches, hiddenSize]. */
+  /** Attention within segments: `qkv` [patches, 3 · hiddenSize] f32, `segments` [patches, 2] u32 → [patches, hiddenSize] f32. */
   vision(pass: Pass, qkv: Tensor, segments: Tensor, numHeads: number): Tensor;
 }
 
 /**
- * Rotates queries and keys of `qkv` [tokens, qkvDim], puts keys and values into the cache of a layer from `start` on, and lets
- * each token attend to all that the cache then holds up to itself → [tokens, heads · headDim]. Taps `llm.layerN.attn.qkv`.
+ * Rotates the queries and keys of `qkv` [tokens, qkvDim] f32, writes keys and values to the layer's cache from `start` on, and
+ * computes causal attention over the cache → [tokens, heads · headDim] f32. Taps `llm.layerN.attn.qkv`.
  */
 export type Attend = (qkv: Tensor, layer: number) => Tensor;
 
-/** The plain form: each step a kernel of its own. Follows: modeling_qwen2_5.py, Qwen2Attention; qwen2_5_vit.py, Qwen2_5_VLVisionAttention */
+/** The plain form: one kernel per step. Follows: modeling_qwen2_5.py, Qwen2Attention; qwen2_5_vit.py, Qwen2_5_VLVisionAttention */
 export function plainAttention(kernels: PlainKernels): Attention {
   return {
     decoder:
@@ -35,7 +35,7 @@ export function plainAttention(kernels: PlainKernels): Attention {
   };
 }
 
-/** Turns the query and key heads of `qkv` [tokens, qkvDim] by their positions, in place. */
+/** Rotates the query and key heads of `qkv` [tokens, qkvDim] f32 by their positions, in place. */
 export function rotate(
   pass: Pass,
   kernels: Pick<PlainKernels, 'mRope'>,

@@ -1,7 +1,7 @@
 /**
  * The language model: Qwen2 with rotary positions on three axes. docs/MODEL.md, section 6.
  *
- * Shapes: tokens: of this step; heads query heads share kvHeads key heads; qkvDim = (heads + 2 · kvHeads) · headDim.
+ * Shapes: tokens of this step; heads (of queries); kvHeads (of keys and values); qkvDim = (heads + 2 · kvHeads) · headDim.
  */
 import type { Pass } from '../../gpu/pass.ts';
 import type { Tensor } from '../../gpu/tensor.ts';
@@ -13,7 +13,7 @@ import type { ModelParts } from './modelParts.ts';
 import type { DecoderLayerWeights } from './weights.ts';
 
 /**
- * Runs all layers on `hidden` [tokens, hiddenSize] f32, in place. Keys and values go into the cache from `cache.start` on.
+ * Records all layers, in place on `hidden` [tokens, hiddenSize] f32. Writes keys and values to the cache from `cache.start` on.
  *
  * Follows: modeling_qwen2_5.py, Qwen2Model.forward
  */
@@ -32,7 +32,7 @@ export function decoderLayers(
   pass.tap('cache.v0', cache.layers[0].v);
 }
 
-/** One layer, in place on the residual stream. Follows: modeling_qwen2_5.py, Qwen2DecoderLayer */
+/** One layer, in place on `hidden`. Follows: modeling_qwen2_5.py, Qwen2DecoderLayer */
 function decoderLayer(
   pass: Pass,
   kernels: PlainKernels,
@@ -55,10 +55,10 @@ function decoderLayer(
 }
 
 /**
- * The logits of some of the tokens.
+ * Records the logits of the given tokens.
  *
- * @param hidden [tokens, hiddenSize] after all layers
- * @param rows [n] u32: which tokens; null: the only one
+ * @param hidden [tokens, hiddenSize] f32 after all layers
+ * @param rows [n] u32, indices of the tokens; null: all of them
  * @returns [n, vocabSize] f32
  * Follows: modeling_qwen2_5.py, Qwen2ForCausalLM.forward
  */
@@ -70,7 +70,7 @@ export function tokenLogits(
 ): Tensor {
   const { norm: weight, lmHead } = weights.decoder;
   const { rmsNormEps: eps } = config.llm;
-  if (pass.isTapped) pass.tap('llm.norm', kernels.rmsNorm(pass, { x: hidden, weight }, { eps })); // of all tokens
+  if (pass.isTapped) pass.tap('llm.norm', kernels.rmsNorm(pass, { x: hidden, weight }, { eps })); // [tokens, hiddenSize]
   const asked = rows ? kernels.gatherRows(pass, { x: hidden, index: rows }) : hidden; // [n, hiddenSize]
   const normed = kernels.rmsNorm(pass, { x: asked, weight }, { eps }); // [n, hiddenSize]
   const logits = linear(pass, normed, lmHead); // [n, vocabSize]

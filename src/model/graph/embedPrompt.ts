@@ -1,4 +1,4 @@
-/** The first half of a prompt's way through the model: patches and ids in, one row of the decoder's width per token out. */
+/** Embeds a prompt: patches and token ids in, one row of the decoder's width per token out. */
 import { Pass, type PassListener, type TapListener } from '../../gpu/pass.ts';
 import { freeTensors, type Tensor, upload } from '../../gpu/tensor.ts';
 import type { PreprocessedImage } from '../../processor/patches.ts';
@@ -6,18 +6,18 @@ import { embedTokens } from './embedTokens.ts';
 import { freeImages, imageFeatures, uploadImages } from './imageFeatures.ts';
 import type { ModelParts } from './modelParts.ts';
 
-/** A prompt's rows on the GPU; free them when the decoder has read them. */
+/** An embedded prompt on the GPU. Free it after the decoder has read it. */
 export interface EmbeddedPrompt {
-  readonly embeds: Tensor; // [tokens, hiddenSize]
+  readonly embeds: Tensor; // [tokens, hiddenSize] f32
   free(): Promise<void>;
 }
 
 export interface EmbedOptions {
   readonly tap?: TapListener;
   readonly onPass?: PassListener;
-  /** [merged] which row of the image features each image token gets; default: in order. */
+  /** [merged] the row of image features for each image token; default: in order. */
   readonly featureOrder?: Uint32Array;
-  /** [merged, hiddenSize] f32 of each image, where they are known already: `images` is empty then. */
+  /** Features [merged, hiddenSize] f32 of each image, if they are already known. `images` must then be empty. */
   readonly features?: readonly Tensor[];
   readonly signal?: AbortSignal;
 }
@@ -25,9 +25,9 @@ export interface EmbedOptions {
 /**
  * Runs vision tower, projector, embedding and scatter.
  *
- * @param inputIds [tokens] of the expanded prompt, or of its end
- * @param images those whose patch tokens stand in `inputIds`
- * @throws the signal's reason; GpuError
+ * @param inputIds [tokens] of the expanded prompt, or of the part of it that is not cached
+ * @param images the images whose patch tokens are in `inputIds`
+ * @throws the signal's reason; KernelError; GpuError
  */
 export async function embedPrompt(
   model: ModelParts,

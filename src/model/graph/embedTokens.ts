@@ -1,4 +1,4 @@
-/** From token ids to the rows that the decoder reads. */
+/** From token ids to the rows that enter the decoder. */
 import type { Pass } from '../../gpu/pass.ts';
 import type { Tensor } from '../../gpu/tensor.ts';
 import type { PlainKernels } from '../../kernels/plain/plainKernels.ts';
@@ -7,19 +7,19 @@ import type { ModelParts } from './modelParts.ts';
 /** Looks up rows of the token table: `ids` [tokens] u32 → [tokens, hiddenSize] f32. */
 export type Embedding = (pass: Pass, ids: Tensor) => Tensor;
 
-/** @param table [vocabSize, hiddenSize] */
+/** The plain form. @param table [vocabSize, hiddenSize], in rows */
 export function plainEmbedding(kernels: PlainKernels, table: Tensor): Embedding {
   return (pass, ids) => kernels.embed(pass, { ids, table });
 }
 
-/** Rows of image features, and which tokens they stand for. */
+/** Rows of image features, and the tokens whose embeddings they replace. */
 export interface PlacedFeatures {
   readonly imageEmbeds: Tensor; // [merged, hiddenSize] f32
-  readonly imageTokens: Tensor; // [merged] u32
+  readonly imageTokens: Tensor; // [merged] u32: indices into the prompt
 }
 
 /**
- * Looks up the tokens' embeddings and puts the image features in the places of the image patch tokens.
+ * Looks up the tokens' embeddings and replaces those of the image patch tokens by image features.
  *
  * @param ids [tokens] u32
  * @returns [tokens, hiddenSize] f32

@@ -1,4 +1,4 @@
-/** From pictures to the rows that stand for them in the prompt: vision tower and projector. */
+/** From images to the rows that represent them in the prompt: vision tower and projector. */
 import type { Gpu } from '../../gpu/device.ts';
 import type { Pass } from '../../gpu/pass.ts';
 import { freeTensors, type Tensor, upload } from '../../gpu/tensor.ts';
@@ -7,13 +7,13 @@ import type { ModelParts } from './modelParts.ts';
 import { projectFeatures } from './projector.ts';
 import { freeVisionLayout, uploadVisionLayout, type VisionLayout, visionTower } from './vision.ts';
 
-/** Pictures on the GPU; free them when the pass that reads them has run. */
+/** Images on the GPU. Free them after the pass that reads them has run. */
 export interface ImageInputs {
   readonly pixelValues: Tensor; // [patches, patchDim]
   readonly layout: VisionLayout;
 }
 
-/** @param images at least one */
+/** Uploads patches and layout. @param images at least one @throws GpuError GPU_LIMIT, GPU_OUT_OF_MEMORY */
 export function uploadImages({ gpu, config }: ModelParts, images: readonly PreprocessedImage[]): ImageInputs {
   const pixels = concatenate(images.map(({ pixelValues }) => pixelValues));
   const gridThws = images.map(({ gridThw }) => gridThw);
@@ -27,8 +27,8 @@ export function uploadImages({ gpu, config }: ModelParts, images: readonly Prepr
 /**
  * Records vision tower and projector.
  *
- * @param order [merged] u32: which row each image token gets; null: in order
- * @returns [merged, hiddenSize] f32, in the order in which the image tokens take them
+ * @param order [merged] u32, the feature row for each image token; null: in order
+ * @returns [merged, hiddenSize] f32, one row for each image token in order
  */
 export function imageFeatures(
   pass: Pass,

@@ -1,16 +1,17 @@
-/** What one sequence keeps on the GPU between steps: keys and values of every layer, and where its tokens stand. */
+/** What a sequence keeps on the GPU between steps: keys and values of every layer, and the positions of its tokens. */
 import type { Gpu } from '../../gpu/device.ts';
 import { type CopyRange, freeTensors, type Tensor, upload, writePiece, zeros } from '../../gpu/tensor.ts';
 import type { LlmConfig } from '../checkpoint/config.ts';
 import type { Positions } from './positions.ts';
 import { axisOfFrequency, llmRotaryTable, type RotaryTable } from './rotaryTables.ts';
 
+/** The keys and values of one layer. */
 export interface LayerCache {
-  readonly k: Tensor; // [kvHeads, context, headDim] f32, after rotary
+  readonly k: Tensor; // [kvHeads, context, headDim] f32, rotated
   readonly v: Tensor; // [kvHeads, context, headDim] f32
 }
 
-/** The tensors that `mRope` turns queries and keys with. */
+/** The inputs with which `mRope` rotates queries and keys. */
 export interface Rotary {
   readonly positionIds: Tensor; // [3, context] i32, by cache index
   readonly axis: Tensor; // [headDim / 2] u32: 0 time, 1 row, 2 column
@@ -19,16 +20,17 @@ export interface Rotary {
   readonly firstPosition: number;
 }
 
-/** What attention needs of a cache. */
+/** The part of a cache that attention needs. */
 export interface AttendedCache {
   readonly layers: readonly LayerCache[];
-  /** [1] u32: cache index of the first token of the step that is about to run. */
+  /** [1] u32: cache index of the first token of the next step. */
   readonly start: Tensor;
   readonly rotary: Rotary;
-  /** As many as the step's last token attends to, or more. */
+  /** An upper bound of the number of keys that the step's last token attends to. */
   readonly keys: number;
 }
 
+/** The KV cache of one sequence, allocated once for its whole context. */
 export class KvCache implements AttendedCache {
   readonly gpu: Gpu;
   readonly context: number;
@@ -41,9 +43,9 @@ export class KvCache implements AttendedCache {
   #table: { readonly values: RotaryTable; readonly cos: Tensor; readonly sin: Tensor };
 
   /**
-   * Allocates everything for `context` tokens, once.
+   * Allocates everything for `context` tokens.
    *
-   * @param positions of the prompt; token p behind it stands at p + ropeDelta on all axes
+   * @param positions of the prompt; a later token at cache index p has position p + ropeDelta on all axes
    * @param layout 'swapped' is the second layout of video_rope (docs/MODEL.md, section 6)
    * @throws GpuError GPU_LIMIT, GPU_OUT_OF_MEMORY
    */
@@ -72,7 +74,7 @@ export class KvCache implements AttendedCache {
     this.#table = this.#makeTable(...rangeOf(ids));
   }
 
-  /** [3, context] positions by cache index, as uploaded. */
+  /** [3, context] positions by cache index. */
   get positionIds(): Int32Array {
     return this.#positions.ids;
   }
@@ -96,15 +98,15 @@ export class KvCache implements AttendedCache {
     return this.context;
   }
 
-  /** The cache for a step of which it is known that its last token attends to `keys` keys. */
+  /** The cache for a step whose last token attends to `keys` keys. */
   upTo(keys: number): AttendedCache {
     const { layers, start, rotary } = this;
     return { layers, start, rotary, keys };
   }
 
   /**
-   * Takes the positions of another prompt; keys and values stay. May replace the tables: no recorded pass that has bound them
-   * may be submitted afterwards.
+   * Sets the positions of another prompt and keeps keys and values. It may replace the rotary tables, so passes recorded before
+   * must not be submitted afterwards.
    *
    * @throws GpuError
    */
@@ -120,12 +122,12 @@ export class KvCache implements AttendedCache {
     await freeTensors(this.gpu, [cos, sin]);
   }
 
-  /** Sets the cache index that the next pass begins at. */
+  /** Sets the cache index at which the next pass begins. */
   setStart(index: number): void {
     writePiece(this.gpu, this.start.pieces[0], 0, new Uint8Array(Uint32Array.of(index).buffer));
   }
 
-  /** The copies that bring the first `tokens` positions of this cache into another of the same context. */
+  /** The copies that bring the first `tokens` keys and values of this cache into another of the same context. */
   *copiesTo(other: KvCache, tokens: number): Generator<CopyRange> {
     for (const [layer, { k, v }] of this.layers.entries()) {
       const [kvHeads, context, headDim] = k.shape;

@@ -1,32 +1,32 @@
-/** Linear layers: `x · weightᵀ + bias`, and what becomes of the sums. */
+/** Linear layers: `x · weightᵀ + bias`, and what happens to the result (the endings). */
 import type { Pass } from '../../gpu/pass.ts';
 import type { Tensor } from '../../gpu/tensor.ts';
 import type { PlainKernels } from '../../kernels/plain/plainKernels.ts';
 
-/** A form may have kernels of its own for up to so many rows: a pass that verifies drafted tokens has them. */
+/** Forms may use other kernels for up to this many rows. A pass that verifies a draft has exactly as many. */
 export const FEW_ROWS = 8;
 
-/** What a linear layer is made of; the bias is zeros where the layer has none. */
+/** The weights of a linear layer. A layer without bias has one of zeros. */
 export interface LinearWeights {
   readonly weight: Tensor; // [outDim, inDim]
   readonly bias: Tensor; // [outDim]
 }
 
-/** A linear layer on the GPU. It knows its weights and its kernels: loading gave it a form, of which `plainLinear` is one. */
+/** A linear layer on the GPU with its weights and kernels. Its form is chosen at load; `plainLinear` is one. */
 export interface Linear {
-  /** What runs on so many rows. */
+  /** The layer for an input of this many rows. */
   forRows(rows: number): Endings;
 }
 
-/** What can become of the sums of a linear layer. `x` is [rows, inDim] f32. */
+/** The endings of a linear layer, for `x` [rows, inDim] f32. `y` is `x · weightᵀ + bias` [rows, outDim]. */
 export interface Endings {
-  /** → [rows, outDim] */
+  /** → y [rows, outDim] f32 */
   store(pass: Pass, x: Tensor): Tensor;
-  /** hidden [rows, outDim] += the sums, in place */
+  /** hidden [rows, outDim] f32 += y, in place */
   add(pass: Pass, x: Tensor, hidden: Tensor): void;
-  /** silu(gate) · up, where columns are gate and up in turn → [rows, outDim / 2] */
+  /** silu(gate) · up, where the columns of y alternate gate and up → [rows, outDim / 2] f32 */
   gate(pass: Pass, x: Tensor): Tensor;
-  /** gelu(the sums) → [rows, outDim] */
+  /** gelu(y) → [rows, outDim] f32 */
   gelu(pass: Pass, x: Tensor): Tensor;
 }
 
@@ -50,14 +50,14 @@ export function geluLinear(pass: Pass, x: Tensor, layer: Linear): Tensor {
   return layer.forRows(x.shape[0]).gelu(pass, x);
 }
 
-/** The plain form: `gemv` for a single row, `matmul` for more, and every other ending a kernel of its own. */
+/** The plain form: `gemv` for one row, `matmul` for more, followed by a kernel for the ending. */
 export function plainLinear(kernels: PlainKernels, { weight, bias }: LinearWeights): Linear {
   const oneRow = plainEndings(kernels, (pass, x) => kernels.gemv(pass, { x, weight, bias })); // [1, outDim]
   const manyRows = plainEndings(kernels, (pass, x) => kernels.matmul(pass, { x, weight, bias })); // [rows, outDim]
   return { forRows: (rows) => (rows === 1 ? oneRow : manyRows) };
 }
 
-/** All endings composed: first `store`, then the plain kernel that takes its result. */
+/** The endings as compositions: `store`, followed by a plain kernel. */
 export function plainEndings(kernels: PlainKernels, store: Endings['store']): Endings {
   return {
     store,

@@ -5,11 +5,11 @@ import type { ModelConfig } from '../checkpoint/config.ts';
 import type { Attention } from './attention.ts';
 import type { ModelWeights } from './weights.ts';
 
-/** What everything that runs a model needs of it. */
+/** The loaded parts of a model, as needed to run it. */
 export interface ModelParts {
   readonly gpu: Gpu;
   readonly config: ModelConfig;
-  /** The kernels that the graph and the choice of tokens call by name; linear layers and attention know their own. */
+  /** The kernels that the graph and the token choice call by name. Linear layers and attention hold their own. */
   readonly kernels: PlainKernels & ChoosingKernels;
   readonly attention: Attention;
   readonly weights: ModelWeights;

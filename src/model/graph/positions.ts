@@ -1,15 +1,15 @@
 /**
- * Where every token of a prompt stands on the three axes (t, row, col) that the decoder's rotary embedding turns
- * with. Text moves along all three at once; the tokens of an image are spread out as their picture is, those of a clip
- * also in time. A clip's tokens are image tokens; where this file says image, a clip is one too.
+ * The position of every prompt token on the three axes (t, row, col) of the decoder's rotary embedding. Text advances on all
+ * three axes at once. The tokens of an image are laid out in rows and columns, those of a clip also in time. In this file an
+ * image may also be a clip, whose tokens are image tokens too.
  */
 import { InputError } from '../../errors.ts';
 import type { GridThw } from './windows.ts';
 
 export interface Positions {
-  /** [3, tokens] axes t, row, col; may be negative under video_rope. */
+  /** [3, tokens] by axis: t, row, col. May be negative under video_rope. */
   readonly positionIds: Int32Array;
-  /** The token at cache index p, p >= tokens, stands at p + ropeDelta on all axes. */
+  /** A later token, at cache index p >= tokens, has position p + ropeDelta on all axes. */
   readonly ropeDelta: number;
 }
 
@@ -20,10 +20,10 @@ export interface PositionConfig {
   readonly spatialMergeSize: number;
 }
 
-/** What a picture or a clip takes up; a PreprocessedImage is one. */
+/** The grid of an image or a clip, e.g. a PreprocessedImage. */
 export interface ImageGrid {
   readonly gridThw: GridThw;
-  /** Seconds from one temporal patch to the next; without them, each is one step of the t axis under m_rope. */
+  /** Seconds from one temporal patch to the next, for m_rope. Without it each patch is one step of the t axis. */
   readonly secondsPerGrid?: number;
 }
 
@@ -31,9 +31,9 @@ export interface ImageGrid {
 export type RopeKind = 'm_rope' | 'video_rope' | 'none';
 
 /** Steps of the t axis between two temporal patches under video_rope. */
-// QUIRK(float-scale): published as 2.0, which makes generate() fail on every image; the integer is what it means.
+// QUIRK(float-scale): the published 2.0 makes generate() fail on every image; the integer 2 is meant.
 const VIDEO_ROPE_SCALE = 2;
-/** Steps of the t axis in a second under m_rope: `tokens_per_second` of Qwen2.5-VL. */
+/** Steps of the t axis per second under m_rope: `tokens_per_second` of Qwen2.5-VL. */
 const STEPS_PER_SECOND = 2;
 
 /** A grid in merged tokens. */
@@ -47,7 +47,8 @@ interface TokenGrid {
 
 /**
  * Calls `put` once for each token of an image, in prompt order.
- * @returns the position at which the text after the image goes on
+ *
+ * @returns the position of the first text token after the image
  */
 type PlaceImage = (
   put: (t: number, row: number, col: number) => void,
@@ -56,8 +57,8 @@ type PlaceImage = (
 ) => number;
 
 /**
- * Positions under `m_rope`: an image is a box whose corner stands where the next text token would have stood, and
- * the text after it goes on behind the furthest side of the box.
+ * Positions under `m_rope`. An image is a box with its first corner at the position of the next text token. The text after it
+ * continues past the longest side of the box.
  *
  * ```
  * 3 text tokens, an image of 2x2 merged tokens, 2 text tokens:
@@ -68,7 +69,7 @@ type PlaceImage = (
  *   col   0   1   2     3   4   3   4    5    6
  * ```
  *
- * The further temporal patches of a clip stand one step of t behind each other, or as many as their seconds make:
+ * In a clip each temporal patch is one step of t after the previous one, or as many steps as its seconds give:
  *
  * ```
  * 1 text token, a clip of 3x1x1 merged tokens, 1 text token:
@@ -80,11 +81,11 @@ type PlaceImage = (
  * ```
  *
  * @param inputIds [tokens] ids of the expanded prompt
- * @param images grid of each image, in patches; none for text
- * @param quirks 'reference': as many grids are used as `<image>` is directly followed by `<imagePatch>`, so one for
- *   the published expansion of several images; 'fixed': every image must be found, with the length of its own grid
- * @param attentionMask [tokens] 0 marks padding, which gets position 1 and takes up no place; default: none
- * @throws InputError INPUT_IMAGE_COUNT: the image tokens of the prompt are not those of the grids
+ * @param images grid of each image, in patches; empty for text
+ * @param quirks 'reference': one grid is used for each `<image>` directly followed by `<imagePatch>`, which is a single one in
+ *   the published expansion of several images; 'fixed': every image must be found, with as many tokens as its grid
+ * @param attentionMask [tokens] 0 marks padding, which gets position 1 and does not advance the count; default: no padding
+ * @throws InputError INPUT_IMAGE_COUNT if the prompt's image tokens do not match the grids
  *
  * Follows: modeling_qwen2_5.py, get_rope_index; for seconds transformers 4.49, modeling_qwen2_5_vl.py, get_rope_index
  */
@@ -108,16 +109,16 @@ export function mRopePositions(
   return { positionIds, ropeDelta: largest(positionIds) + 1 - inputIds.length };
 }
 
-/** Steps of the t axis from a clip's beginning to one of its temporal patches, under m_rope. */
+/** Steps of the t axis from the beginning of a clip to one of its temporal patches, under m_rope. */
 function stepsUntil(frame: number, secondsPerGrid: number | undefined): number {
   if (secondsPerGrid === undefined) return frame;
-  // The product is rounded to float32 before it is cut to an integer, as torch does: 5 x 0.7 s make 7 steps, not 6.
+  // Like torch, round the product to float32 before truncating it: 5 · 0.7 s are 7 steps, not 6.
   return Math.floor(Math.fround(frame * Math.fround(secondsPerGrid)) * STEPS_PER_SECOND);
 }
 
 /**
- * Positions under `video_rope`: an image takes one step of time, two per further frame, and its picture is centred
- * on that step, so that rows and columns may fall below it (and below zero).
+ * Positions under `video_rope`. An image takes one step of t, plus two for each further frame. Its rows and columns are centred
+ * on that step, so they may be smaller than t, and negative.
  *
  * ```
  * 2 text tokens, an image of 1x4 merged tokens, 1 text token:
@@ -128,7 +129,7 @@ function stepsUntil(frame: number, secondsPerGrid: number | undefined): number {
  *   col   0   1    1   2   3   4    3
  * ```
  *
- * Parameters and errors are those of {@link mRopePositions}; seconds are not looked at, as this rule has no use for them.
+ * Parameters and errors as {@link mRopePositions}; `secondsPerGrid` is not used.
  *
  * Follows: modeling_qwen2_5.py, get_t_scale_rope_index
  */
@@ -155,8 +156,9 @@ export function videoRopePositions(
 }
 
 /**
- * Positions without images: 0, 1, 2, … on all axes. It is also what `use_llm_3drope: false` gives to image tokens.
- * @param attentionMask [tokens] 0 marks padding, which gets position 1 and takes up no place; default: none
+ * Positions without images: 0, 1, 2, … on all axes. With `use_llm_3drope: false` image tokens get these too.
+ *
+ * @param attentionMask [tokens] 0 marks padding, which gets position 1 and does not advance the count; default: no padding
  *
  * Follows: modeling_qwen2_5.py, get_llm_rope_index
  */
@@ -170,7 +172,12 @@ export function textPositions(tokens: number, attentionMask?: ArrayLike<number>)
   return { positionIds, ropeDelta: largest(positionIds) + 1 - tokens };
 }
 
-/** Positions as the config's `use_llm_3drope` asks for; see the three functions above. */
+/**
+ * Positions according to the config's `use_llm_3drope`: {@link mRopePositions}, {@link videoRopePositions} or
+ * {@link textPositions}, with their parameters and errors.
+ *
+ * @returns positionIds [3, tokens] i32, and ropeDelta
+ */
 export function positionsFor(
   rope: RopeKind,
   inputIds: ArrayLike<number>,
@@ -184,7 +191,7 @@ export function positionsFor(
   return place(inputIds, images, config, quirks, attentionMask);
 }
 
-/** The walk that both image layouts share: text, image, text, …; only `placeImage` differs. */
+/** Walks over text, image, text, …, as both layouts do; only `placeImage` differs. @returns [3, tokens] */
 function placeTokens(
   inputIds: ArrayLike<number>,
   images: readonly ImageGrid[],
@@ -194,12 +201,12 @@ function placeTokens(
   placeImage: PlaceImage,
 ): Int32Array {
   const tokens = inputIds.length;
-  const kept: number[] = []; // places of the tokens that are not masked
+  const kept: number[] = []; // indices of the tokens that are not padding
   for (let i = 0; i < tokens; i++) if (attentionMask?.[i] !== 0) kept.push(i);
   const keptIds = kept.map((place) => inputIds[place]);
 
   const positionIds = new Int32Array(3 * tokens).fill(1); // padding keeps the 1
-  let at = 0; // index into `kept` of the token that is placed next
+  let at = 0; // index into `kept` of the next token to place
   const put = (t: number, row: number, col: number) => {
     if (at >= kept.length) throw imageCountError(`an image's tokens run past the prompt's ${tokens} tokens`);
     const place = kept[at++];
@@ -213,8 +220,8 @@ function placeTokens(
     throw imageCountError(`the prompt marks ${marked} images, ${images.length} were given`);
   }
   let next = 0;
-  // QUIRK(first-grid): the published expansion of several images leaves one recognisable start, so the first image's
-  // grid is laid over the patches that stand there and the rest counts up as text.
+  // QUIRK(first-grid): the published expansion of several images leaves only one recognisable start. So the patches there get
+  // the grid of the first image, and all further image tokens count on like text.
   for (const { gridThw, secondsPerGrid } of images.slice(0, marked)) {
     const [t, h, w] = gridThw;
     const grid = { frames: t, rows: h / spatialMergeSize, cols: w / spatialMergeSize, secondsPerGrid };
@@ -228,7 +235,7 @@ function placeTokens(
   return positionIds;
 }
 
-/** An image is where `<image>` is directly followed by `<imagePatch>`. */
+/** Counts the images: each `<image>` directly followed by `<imagePatch>` is one. */
 function countImages(ids: readonly number[], imageStartToken: number, imagePatchToken: number): number {
   let images = 0;
   for (let i = 0; i + 1 < ids.length; i++) {
@@ -243,18 +250,18 @@ function checkRun(ids: readonly number[], start: number, imagePatchToken: number
   const expected = grid.frames * grid.rows * grid.cols;
   if (end - start !== expected) {
     throw imageCountError(
-      `the image at token ${start} has ${end - start} <imagePatch>, its grid ${expected}`,
+      `the image at token ${start} has ${end - start} <imagePatch>, its grid has ${expected}`,
     );
   }
 }
 
 function imageCountError(what: string): InputError {
-  return new InputError('INPUT_IMAGE_COUNT', `prompt and images do not fit: ${what}`, {
-    hint: 'special tokens written into a message count too; take <image> and <imagePatch> out of its text',
+  return new InputError('INPUT_IMAGE_COUNT', `prompt and images do not match: ${what}`, {
+    hint: 'special tokens written in a message count too: remove <image> and <imagePatch> from its text',
   });
 }
 
-/** @returns the largest element, -1 when there is none; Math.max(...) would overflow the stack on long prompts */
+/** @returns the largest element, or -1 if there is none (Math.max(...) would overflow the stack on long prompts) */
 function largest(values: Int32Array): number {
   let max = -1;
   for (const value of values) if (value > max) max = value;

@@ -6,7 +6,7 @@ import { geluLinear, type Linear, linear } from './linear.ts';
 const L2_EPS = 1e-12; // torch.nn.functional.normalize's default
 
 /**
- * Maps vision features to the decoder's width and scales each to length 1.
+ * Maps vision features to the decoder's width and scales each row to length 1.
  *
  * `features` [merged, outHiddenSize] f32 → [merged, hiddenSize] f32.
  * Follows: modeling_bailing_qwen2_5.py, extract_image_feature

@@ -1,15 +1,16 @@
 /**
- * Angles, cosines and sines of the rotary embeddings, made on the host.
+ * Angles, cosines and sines of the rotary embeddings, computed on the host.
  *
- * WGSL only promises sin and cos to about 2^-11, and the reference rounds to float32 at two places (the
- * frequency, and frequency times position), which matters at large positions. Both are copied here.
+ * WGSL guarantees sin and cos only to about 2^-11. The reference rounds to float32 twice (the frequency, and frequency times
+ * position), which matters at large positions, so this code rounds at the same two places.
  */
 import type { GridThw } from './windows.ts';
 
 /**
- * Frequencies theta^(-2i / dim), i < dim / 2, in float32.
- * @param dim the width that is rotated: headDim of the decoder, headDim / 2 for each vision axis
- * @param theta base of the powers (decoder 1e6 in the 7B, vision 1e4)
+ * Frequencies theta^(-2i / dim) for i < dim / 2, in float32.
+ *
+ * @param dim the rotated width: headDim in the decoder, headDim / 2 for each axis of the vision tower
+ * @param theta base of the powers (1e6 in the 7B's decoder, 1e4 in the vision tower)
  * @returns [dim / 2], radians per position
  *
  * Follows: modeling_rope_utils.py, _compute_default_rope_parameters
@@ -19,13 +20,13 @@ export function inverseFrequencies(dim: number, theta: number): Float32Array {
   for (let i = 0; i < frequencies.length; i++) {
     const exponent = Math.fround((2 * i) / dim);
     const power = Math.fround(theta ** exponent);
-    frequencies[i] = 1 / power; // the store rounds to float32
+    frequencies[i] = 1 / power; // rounded to float32 by the assignment
   }
   return frequencies;
 }
 
 /**
- * Rotary angles of the vision tower: half the frequencies turn with a patch's row, half with its column.
+ * Rotary angles of the vision tower: half of the frequencies are multiplied by a patch's row, half by its column.
  *
  * ```
  * Patches come in merge order, the four of a merged token together. A frame of 2x4 patches:
@@ -36,8 +37,8 @@ export function inverseFrequencies(dim: number, theta: number): Float32Array {
  *   one row of the result: [row·f0 row·f1 … │ col·f0 col·f1 …]      headDim/4 + headDim/4 numbers
  * ```
  *
- * @param gridThws one [t, h, w] an image, in patches; rows and columns start again in every frame
- * @returns [patches, headDim / 2], radians, patches of all images in merge order (not yet in window order)
+ * @param gridThws [t, h, w] of each image, in patches; rows and columns start at 0 in every frame
+ * @returns [patches, headDim / 2] f32, radians; the patches of all images in merge order (not window order)
  *
  * Follows: qwen2_5_vit.py, rot_pos_emb
  */
@@ -73,16 +74,17 @@ export function visionRotaryAngles(
 }
 
 export interface RotaryTable {
-  /** [positions, headDim / 2], float32; row r belongs to position firstPosition + r. */
+  /** [positions, headDim / 2] f32, like `sin`; row r is for position firstPosition + r. */
   readonly cos: Float32Array;
   readonly sin: Float32Array;
   readonly firstPosition: number;
 }
 
 /**
- * Cosines and sines of the decoder's rotary embedding for a run of positions. All axes share this table: which
- * position a frequency looks up is the business of {@link axisOfFrequency}.
- * @param firstPosition may be negative (video_rope centres an image on its place)
+ * Cosines and sines of the decoder's rotary embedding for a range of positions. All axes share this table;
+ * {@link axisOfFrequency} says which axis gives the position for a frequency.
+ *
+ * @param firstPosition may be negative (video_rope centres images on their position)
  * @param lastPosition inclusive
  *
  * Follows: modeling_qwen2_5.py, Qwen2RotaryEmbedding
@@ -109,7 +111,7 @@ export function llmRotaryTable(
 }
 
 /**
- * Which axis of a token's position (0 = t, 1 = row, 2 = col) each frequency turns with.
+ * The axis of a token's position (0 = t, 1 = row, 2 = col) that each frequency is multiplied by.
  *
  * ```
  * mropeSection [4, 6, 6], headDim 32:
@@ -119,7 +121,7 @@ export function llmRotaryTable(
  *   'swapped'   r c r c r c r c r c r  c  t  t  t  t
  * ```
  *
- * @param mropeSection frequencies of t, row, col; the sum is headDim / 2. Without axes: empty
+ * @param mropeSection number of frequencies for t, row and col, headDim / 2 in all; empty: all for t
  * @param layout 'sections' unless the caller asks for `videoRope: "swapped"`
  * @returns [headDim / 2]
  *
@@ -136,7 +138,7 @@ export function axisOfFrequency(
     if (layout === 'sections') {
       axes[i] = i < tCount ? 0 : i < tCount + rowCount ? 1 : 2;
     } else {
-      // QUIRK(swapped-sections): the published code turns to this layout only when its forward makes the positions.
+      // QUIRK(swapped-sections): the published code uses this layout only if its forward computes the positions itself.
       axes[i] = i < rowCount + colCount ? 1 + (i % 2) : 0;
     }
   }

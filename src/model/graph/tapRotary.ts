@@ -2,7 +2,7 @@ import { Pass, type TapListener } from '../../gpu/pass.ts';
 import type { KvCache } from './kvCache.ts';
 import type { ModelParts } from './modelParts.ts';
 
-/** Shows the prompt's cosines and sines on each axis, as the published code makes them: [3, tokens, headDim / 2]. */
+/** Taps the prompt's cosines and sines on each axis, in the published code's shape: [3, tokens, headDim / 2]. */
 export async function tapRotary(
   { gpu, config }: ModelParts,
   { table, positionIds, context }: KvCache,

@@ -1,7 +1,7 @@
 /**
- * The vision tower: patches in, one feature row per 2x2 patches out. docs/MODEL.md, section 4.
+ * The vision tower: patches in, one feature row for each 2x2 patches out. docs/MODEL.md, section 4.
  *
- * Shapes: patches: of all images together; merged = patches / 4; patchDim = 3 · 2 · 14 · 14; headDim = hiddenSize / numHeads.
+ * Shapes: patches counts all images; merged = patches / 4; patchDim = 3 · 2 · 14 · 14; headDim = hiddenSize / numHeads.
  */
 import type { Gpu } from '../../gpu/device.ts';
 import type { Pass } from '../../gpu/pass.ts';
@@ -17,19 +17,19 @@ import { type GridThw, inversePermutation, windowLayout } from './windows.ts';
 
 const NORM_EPS = 1e-6; // fixed in the published code, not read from the config
 
-/** What the tower needs to know about the pictures: orders, segments and rotary angles, on the GPU. */
+/** What the tower needs to know about the images: window order, attention segments and rotary angles, on the GPU. */
 export interface VisionLayout {
-  readonly windowIndex: Tensor; // [merged] u32: raster index of the unit at each place of the window order
-  readonly rasterIndex: Tensor; // [merged] u32: the inverse, place in window order of each raster index
-  readonly windowSegments: Tensor; // [patches, 2] u32: first and end of the patch's window
-  readonly frameSegments: Tensor; // [patches, 2] u32: first and end of the patch's frame
+  readonly windowIndex: Tensor; // [merged] u32: raster index of each unit in window order
+  readonly rasterIndex: Tensor; // [merged] u32: the inverse, window-order index of each unit in raster order
+  readonly windowSegments: Tensor; // [patches, 2] u32: begin and end (exclusive) of the patch's window
+  readonly frameSegments: Tensor; // [patches, 2] u32: begin and end (exclusive) of the patch's frame
   readonly cosAngles: Tensor; // [patches, headDim / 2] f32, in window order
   readonly sinAngles: Tensor; // [patches, headDim / 2] f32
-  /** The angles themselves, in radians, for whoever taps them. */
+  /** The angles themselves, in radians, for taps. */
   readonly angles: Float32Array; // [patches, headDim / 2]
 }
 
-/** Uploads the layout of the pictures with these grids. Follows: qwen2_5_vit.py, get_window_index, rot_pos_emb */
+/** Uploads the layout for images with these grids. @throws GpuError. Follows: qwen2_5_vit.py, get_window_index, rot_pos_emb */
 export function uploadVisionLayout(
   gpu: Gpu,
   config: VisionConfig,
@@ -37,7 +37,7 @@ export function uploadVisionLayout(
 ): VisionLayout {
   const { windowIndex, cuWindowSeqlens, cuSeqlens } = windowLayout(gridThws, config);
   const merged = windowIndex.length;
-  const unit = config.spatialMergeSize ** 2; // patches that stay together
+  const unit = config.spatialMergeSize ** 2; // patches per merged token
   const halfDim = config.headDim / 2;
   const angles = inWindowOrder(visionRotaryAngles(gridThws, config), windowIndex, unit * halfDim);
   const patches = merged * unit;
@@ -57,7 +57,7 @@ export async function freeVisionLayout(gpu: Gpu, { angles: _, ...tensors }: Visi
 }
 
 /**
- * Runs the tower.
+ * Records the tower.
  *
  * @param pixelValues [patches, patchDim] f32, in merge order
  * @returns [merged, outHiddenSize] f32, in raster order
@@ -122,7 +122,7 @@ function visionBlock(
   addLinear(pass, hidden, activated, block.down);
 }
 
-/** Joins the four patches of each unit. Follows: qwen2_5_vit.py, Qwen2_5_VLPatchMerger */
+/** Merges the four patches of each unit. Follows: qwen2_5_vit.py, Qwen2_5_VLPatchMerger */
 function patchMerger(
   pass: Pass,
   kernels: PlainKernels,
@@ -137,7 +137,7 @@ function patchMerger(
   return linear(pass, inner, weights.mergerOut); // [merged, outHiddenSize]
 }
 
-/** Rows of `rowLength` numbers, taken in the order of `index`. */
+/** Reorders rows of `rowLength` numbers: row i of the result is row `index[i]`. */
 function inWindowOrder(values: Float32Array, index: Uint32Array, rowLength: number): Float32Array {
   const ordered = new Float32Array(values.length);
   for (let row = 0; row < index.length; row++) {
@@ -147,7 +147,7 @@ function inWindowOrder(values: Float32Array, index: Uint32Array, rowLength: numb
   return ordered;
 }
 
-/** Boundaries [0, 4, 12] → the segment of each row: [0, 4] four times, [4, 12] eight times. */
+/** The segment of each row, from the boundaries: [0, 4, 12] → four times [0, 4], then eight times [4, 12]. */
 function segmentOfEach(boundaries: Uint32Array): Uint32Array {
   const rows = boundaries[boundaries.length - 1];
   const segments = new Uint32Array(2 * rows);

@@ -1,4 +1,4 @@
-/** The model's weights on the GPU, by what they are for. */
+/** The model's weights on the GPU, grouped by module. Shapes are those of the matrices; biases are inside `Linear`. */
 import type { Tensor } from '../../gpu/tensor.ts';
 import type { Embedding } from './embedTokens.ts';
 import type { Linear } from './linear.ts';
@@ -8,7 +8,7 @@ export interface VisionBlockWeights {
   readonly qkv: Linear; // [3 · hiddenSize, hiddenSize]
   readonly proj: Linear; // [hiddenSize, hiddenSize]
   readonly norm2: Tensor; // [hiddenSize]
-  readonly gateUp: Linear; // [2 · intermediateSize, hiddenSize], gate and up rows in turn
+  readonly gateUp: Linear; // [2 · intermediateSize, hiddenSize], gate and up rows alternating
   readonly down: Linear; // [hiddenSize, intermediateSize]
 }
 
@@ -25,7 +25,7 @@ export interface DecoderLayerWeights {
   readonly qkv: Linear; // [(heads + 2 · kvHeads) · headDim, hiddenSize]
   readonly oProj: Linear; // [hiddenSize, heads · headDim]
   readonly postAttentionNorm: Tensor; // [hiddenSize]
-  readonly gateUp: Linear; // [2 · intermediateSize, hiddenSize], gate and up rows in turn
+  readonly gateUp: Linear; // [2 · intermediateSize, hiddenSize], gate and up rows alternating
   readonly down: Linear; // [hiddenSize, intermediateSize]
 }
 
@@ -33,14 +33,14 @@ export interface DecoderWeights {
   readonly embedTokens: Embedding; // [vocabSize, hiddenSize]
   readonly layers: readonly DecoderLayerWeights[];
   readonly norm: Tensor; // [hiddenSize]
-  readonly lmHead: Linear; // [vocabSize, hiddenSize]; on the same tensor as embedTokens when embeddings are tied
+  readonly lmHead: Linear; // [vocabSize, hiddenSize]; the same tensor as embedTokens if embeddings are tied
 }
 
 export interface ModelWeights {
   readonly vision: VisionWeights;
-  /** Linear layers with a GELU between each two. */
+  /** Linear layers with GELUs between them. */
   readonly projector: readonly Linear[];
   readonly decoder: DecoderWeights;
-  /** Everything that was uploaded, each tensor once. */
+  /** Every uploaded tensor, once. */
   readonly tensors: readonly Tensor[];
 }

@@ -1,5 +1,5 @@
 /**
- * Where each merged token of the vision tower stands when the tokens are sorted window by window.
+ * The window order of the vision tower: its merged tokens, sorted window by window.
  *
  * Units: a patch is 14x14 pixels; a merged token is 2x2 patches; a window is 4x4 merged tokens (112 pixels).
  */
@@ -17,13 +17,13 @@ export interface WindowSizes {
 }
 
 export interface Windows {
-  /** [merged] the raster index of the token that stands at this place of the window order. */
+  /** [merged] raster index of each token in window order. */
   readonly windowIndex: Uint32Array;
-  /** [windows + 1] window boundaries in patches as first counted: empty windows repeat a boundary. */
+  /** [windows + 1] window boundaries in patches, with a repeated boundary for each empty window. */
   readonly cuWindowSeqlensRaw: Uint32Array;
-  /** The same without the empty windows: what window attention takes. */
+  /** The same without empty windows, for window attention. */
   readonly cuWindowSeqlens: Uint32Array;
-  /** [frames + 1] frame boundaries in patches: what full attention takes. */
+  /** [frames + 1] frame boundaries in patches, for full attention. */
   readonly cuSeqlens: Uint32Array;
 }
 
@@ -45,8 +45,8 @@ export interface Windows {
  *       └─────────┴─────────┴────┘
  * ```
  *
- * @param gridThws one [t, h, w] an image, in patches; h and w are multiples of `spatialMergeSize`
- * @returns indices of merged tokens and boundaries in patches, over all images one after the other
+ * @param gridThws [t, h, w] of each image, in patches; h and w are multiples of `spatialMergeSize`
+ * @returns indices in merged tokens and boundaries in patches, counted over all images
  *
  * Follows: qwen2_5_vit.py, get_window_index
  */
@@ -62,7 +62,7 @@ export function windowLayout(gridThws: readonly GridThw[], sizes: WindowSizes): 
   for (const [frames, patchRows, patchCols] of gridThws) {
     const rows = patchRows / spatialMergeSize;
     const cols = patchCols / spatialMergeSize;
-    // QUIRK(extra-window): a side that windows divide evenly still gets one more, empty window.
+    // QUIRK(extra-window): a side that is a multiple of the window still gets one more, empty window.
     const windowRows = Math.floor(rows / windowSide) + 1;
     const windowCols = Math.floor(cols / windowSide) + 1;
     for (let t = 0; t < frames; t++) {
@@ -93,7 +93,7 @@ export function windowLayout(gridThws: readonly GridThw[], sizes: WindowSizes): 
   };
 }
 
-/** Where each element went: `inverse[permutation[place]] = place`. It brings window order back to raster order. */
+/** The inverse permutation: `inverse[permutation[place]] = place`. It turns window order back into raster order. */
 export function inversePermutation(permutation: Uint32Array): Uint32Array {
   const inverse = new Uint32Array(permutation.length);
   for (let place = 0; place < permutation.length; place++) inverse[permutation[place]] = place;

@@ -1,4 +1,4 @@
-/** Which kernels and which forms a model is loaded with: the one place that chooses between plain and fast. */
+/** The kernels and forms that a model is loaded with. Only this file chooses between plain and fast. */
 import type { Gpu } from '../../gpu/device.ts';
 import type { Layout, Tensor } from '../../gpu/tensor.ts';
 import { type ChoosingKernels, choosingKernels } from '../../kernels/choose/choosingKernels.ts';
@@ -17,14 +17,14 @@ import { type Linear, type LinearWeights, plainLinear } from '../graph/linear.ts
 import type { WeightLoader } from './weightLoader.ts';
 
 /**
- * 'fast': weights in panels, and kernels that do several steps in one. 'plain': each step a kernel of its own, as docs/MODEL.md
- * has them. Both give the same numbers within the tolerances of the goldens.
+ * 'fast': weights in panels, and kernels that fuse several steps. 'plain': one kernel for each step of docs/MODEL.md. Both give
+ * the same numbers within the tolerances of the goldens.
  */
 export type KernelSetName = 'fast' | 'plain';
 
 /**
- * 'exact': what the checkpoint's numbers give, within the tolerances of the goldens. 'fast': the decoder's linear layers in 8-bit
- * integers, weights and activations, and the vision tower's in f16 on a GPU with `shader-f16`; docs/MODEL.md says how far off that is.
+ * 'exact': weights as stored, results within the tolerances of the goldens. 'fast': the decoder's linear layers use 8-bit
+ * integers for weights and activations, and the vision tower's use f16 on a GPU with `shader-f16`. docs/MODEL.md gives the error.
  */
 export type Precision = 'exact' | 'fast';
 
@@ -33,33 +33,33 @@ export interface KernelOptions {
   readonly precision?: Precision;
   /** Default: 'fast'. */
   readonly kernelSet?: KernelSetName;
-  /** Kernels in place of the standard ones of the same name. Where a fast kernel would do their work, it is not used. */
+  /** Your own kernels, by the name of the standard kernel that each replaces. A fast kernel that would bypass one is not used. */
   readonly kernels?: Partial<KernelSet>;
-  /** What `tune` chose for the adapter: other constants of the fast kernels, by shape. Default: none. */
+  /** The result of `tune` for this adapter: the fast kernels' variants by shape. Default: none. */
   readonly tuning?: Tuning | null;
 }
 
-/** Makes a linear layer of weights that lie on the GPU. */
+/** Makes a linear layer from weights on the GPU. */
 export type LinearForm = (weights: LinearWeights, loader: WeightLoader) => Linear | Promise<Linear>;
 
-/** How the parts of a model are made. */
+/** The kernels and forms of one model, and the weight layouts that they need. */
 export interface Forms {
   readonly kernels: PlainKernels & ChoosingKernels;
   readonly attention: Attention;
-  /** How the weights of linear layers lie. */
+  /** Layout of the weights of linear layers. */
   readonly linearLayout: Layout;
   readonly visionLinear: LinearForm;
   readonly decoderLinear: LinearForm;
   readonly projectorLinear: LinearForm;
   readonly head: LinearForm;
-  /** How the token table lies. */
+  /** Layout of the token table. */
   readonly tableLayout: Layout;
   readonly embedding: (table: Tensor) => Embedding;
-  /** A line for each fast form that gives way to a kernel of the caller's, and for each such kernel that no call runs. */
+  /** A line for each fast form that is not used because of one of your own kernels, and for each of your kernels that never runs. */
   notes(): readonly string[];
 }
 
-/** Kernels of the user must have been checked: `checkKernelOptions`. */
+/** Chooses the forms. The options must have passed `checkKernelOptions`. */
 export function chooseForms(gpu: Gpu, config: ModelConfig, options: KernelOptions): Forms {
   const { kernelSet = 'fast', precision = 'exact', kernels: own = {}, tuning = null } = options;
   if (kernelSet === 'plain') {
@@ -69,14 +69,14 @@ export function chooseForms(gpu: Gpu, config: ModelConfig, options: KernelOption
   }
   const kernels = { ...plainKernels, ...choosingKernels, ...(gpu.isSoftware ? fewThreads : {}), ...own };
   const lookup = new KernelLookup(gpu, own, tuning);
-  const splitKeys = gpu.isSoftware ? Number.POSITIVE_INFINITY : 128; // a workgroup for each split keeps a GPU busy
+  const splitKeys = gpu.isSoftware ? Number.POSITIVE_INFINITY : 128; // one workgroup per split: a GPU needs many
   const forms = { ...plainForms(kernels), attention: fastAttention(kernels, lookup, config, splitKeys) };
   return lookup.yields('linear')
     ? { ...forms, notes: () => [...lookup.notes(), ...needsPanels(precision)] }
     : { ...forms, ...panelForms(gpu, config, kernels, lookup, precision), notes: () => lookup.notes() };
 }
 
-/** Each step a kernel of its own. */
+/** One kernel for each step. */
 function plainForms(kernels: PlainKernels & ChoosingKernels): Omit<Forms, 'notes'> {
   const linear: LinearForm = (weights) => plainLinear(kernels, weights);
   return {
@@ -92,7 +92,7 @@ function plainForms(kernels: PlainKernels & ChoosingKernels): Omit<Forms, 'notes
   };
 }
 
-/** Linear layers on weights in panels, and with precision 'fast' in 8-bit integers (decoder) and f16 (vision tower, on GPUs). */
+/** Linear layers with weights in panels. With precision 'fast' the decoder's use 8-bit integers and, on GPUs, the tower's f16. */
 function panelForms(
   gpu: Gpu,
   { llm }: ModelConfig,
@@ -107,7 +107,7 @@ function panelForms(
   };
   const halfIsFaster = !gpu.isSoftware && gpu.device.features.has('shader-f16');
   const inHalf = precision === 'fast' && halfIsFaster && !lookup.yields('half');
-  // Pictures have several rows: all but the merged token of the smallest one.
+  // Images always have several rows, except the single merged token of the smallest one.
   const pictures: LinearForm = (weights) => severalRows(kernels, lookup, weights);
   const layers: Partial<Forms> = {
     linearLayout: 'panels',
@@ -117,7 +117,7 @@ function panelForms(
   };
   const head: LinearForm = (weights) => panelLinear(kernels, lookup, weights, 'store');
   if (!llm.tieWordEmbeddings) return { ...layers, head };
-  // One tensor is token table and head, too.
+  // The token table and the head are one tensor.
   if (lookup.yields('tiedTable')) return layers;
   const embedPanels = lookup.find('embedPanels');
   const embedding =
@@ -127,7 +127,7 @@ function panelForms(
   return { ...layers, head, tableLayout: 'panels', embedding };
 }
 
-/** A software adapter runs the threads of a workgroup in turn, from barrier to barrier: fewer of them are faster. */
+/** A software adapter runs the threads of a workgroup one after the other between barriers, so small workgroups are faster. */
 const eight = { constants: { WORKGROUP_SIZE: 8 } };
 const fewThreads = {
   argmax: choosingKernels.argmax.variant(eight),
@@ -137,5 +137,5 @@ const fewThreads = {
 
 function needsPanels(precision: Precision): string[] {
   if (precision === 'exact') return [];
-  return ["precision 'fast' needs the fast kernels of linear layers: weights stay as stored"];
+  return ["precision 'fast' has no effect: it needs the fast kernels of linear layers"];
 }

@@ -1,4 +1,4 @@
-/** Checks of the options that choose a model's kernels, and of the kernels that a user hands over. */
+/** Checks the options that choose a model's kernels, and the user's own kernels. */
 import { InputError, KernelError } from '../../errors.ts';
 import type { Binding, KernelDeclaration } from '../../gpu/declaration.ts';
 import type { Gpu } from '../../gpu/device.ts';
@@ -7,7 +7,7 @@ import { readKernel } from '../../gpu/readKernel.ts';
 import { kernels as standardKernels } from '../../kernels/kernelSet.ts';
 import type { KernelOptions } from './forms.ts';
 
-/** @throws InputError INPUT_RANGE, INPUT_TYPE: an option, by its field */
+/** @throws InputError INPUT_RANGE, INPUT_TYPE with the option's name in `details.field` */
 export function checkKernelOptions({
   kernelSet = 'fast',
   precision = 'exact',
@@ -17,24 +17,24 @@ export function checkKernelOptions({
   checkOneOf('precision', precision, ['exact', 'fast']);
   for (const [name, kernel] of Object.entries(kernels)) {
     const field = `kernels.${name}`;
-    // A misspelt name would leave the standard kernel in place, and its user believing in the own one.
+    // With a misspelt name the standard kernel would silently stay in use.
     if (!Object.hasOwn(standardKernels, name)) {
-      const hint = 'take a name that `m2 kernel list` shows';
+      const hint = 'give a name that `m2 kernel list` shows';
       throw new InputError('INPUT_RANGE', `there is no kernel ${name} to replace`, { field, hint });
     }
     if (typeof kernel !== 'function' || !('declaration' in kernel)) {
-      const hint = `give what kernels.${name}.variant(…) or defineKernel(…) returns`;
-      throw new InputError('INPUT_TYPE', `${field} is no kernel`, { field, hint });
+      const hint = `give the result of kernels.${name}.variant(…) or defineKernel(…)`;
+      throw new InputError('INPUT_TYPE', `${field} is not a kernel`, { field, hint });
     }
   }
 }
 
 /**
- * Holds each kernel of the user's against the contract of the one that it replaces, and its text against its declaration: so
- * that a mistake is found before the weights are loaded.
+ * Checks each of the user's kernels against the contract of the kernel that it replaces, and its text against its declaration,
+ * so that mistakes are found before the weights are loaded.
  *
- * @throws KernelError KERNEL_INTERFACE: bindings or params differ, KERNEL_COMPILE: its text can't be read, KERNEL_FEATURE: the
- *   adapter lacks what the text enables
+ * @throws KernelError KERNEL_INTERFACE if bindings or params differ, KERNEL_COMPILE if the text can't be read, KERNEL_FEATURE if
+ *   the adapter lacks a feature that the text enables
  */
 export async function checkOwnKernels(
   gpu: Gpu,
@@ -49,10 +49,10 @@ export async function checkOwnKernels(
 
 function checkContract(name: string, own: KernelDeclaration, standard: KernelDeclaration): void {
   const fail = (problem: string, details: { binding?: string; field?: string }): never => {
-    throw new KernelError('KERNEL_INTERFACE', `${own.name} in the place of ${name}: ${problem}`, {
+    throw new KernelError('KERNEL_INTERFACE', `${own.name} can't replace ${name}: ${problem}`, {
       kernel: own.name,
       ...details,
-      hint: `keep the bindings and params of kernels.${name}: kernels.${name}.variant(…) does, \`m2 kernel show ${name}\` lists them`,
+      hint: `keep the bindings and params of kernels.${name}, as kernels.${name}.variant(…) does; \`m2 kernel show ${name}\` lists them`,
     });
   };
   for (const binding of Object.keys({ ...standard.bindings, ...own.bindings })) {
@@ -67,7 +67,7 @@ function checkContract(name: string, own: KernelDeclaration, standard: KernelDec
   if (param !== undefined) fail(`the model gives it no param ${param}`, { field: param });
 }
 
-/** All of a binding but the names of its sizes, e.g. `weights with 2 axes in panels`. */
+/** A binding without the names of its sizes, e.g. `weights in panels with 2 axes`. */
 function describe({ access, dtype, shape, layout = 'rows' }: Binding): string {
   const stored = dtype === 'weights' ? `weights in ${layout}` : `${access} of ${dtype}`;
   return `${stored} with ${shape.length} ${shape.length === 1 ? 'axis' : 'axes'}`;

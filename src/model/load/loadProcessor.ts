@@ -1,4 +1,4 @@
-/** The processor of a checkpoint: its tokenizer and its image settings, held against the model's config. */
+/** The processor of a checkpoint: its tokenizer and image settings, checked against the model's config. */
 import { ConfigError, TokenizerError } from '../../errors.ts';
 import {
   DEFAULT_IMAGE_PROCESSOR,
@@ -9,7 +9,7 @@ import { Tokenizer } from '../../processor/text/tokenizer.ts';
 import { type ModelFiles, readAll } from '../checkpoint/byteSource.ts';
 import { assertProcessorFits, type ModelConfig } from '../checkpoint/config.ts';
 
-/** @throws TokenizerError, ConfigError: a file that is damaged, too large or of another checkpoint */
+/** @throws TokenizerError, ConfigError if a file is damaged, too large or from another checkpoint; CheckpointError from reading */
 export async function loadProcessor(files: ModelFiles, config: ModelConfig): Promise<Processor> {
   const tokenizerJson = await readOptional(files, 'tokenizer.json');
   if (tokenizerJson === null) {
@@ -32,7 +32,7 @@ export async function loadProcessor(files: ModelFiles, config: ModelConfig): Pro
 
 const MAX_TOKENIZER_BYTES = 64 * 2 ** 20;
 
-/** @returns the bytes of a file that may be missing; null where it is. @throws ConfigError CONFIG_TOO_LARGE; CheckpointError from reading */
+/** @returns the bytes of a file, or null if there is none @throws ConfigError CONFIG_TOO_LARGE; CheckpointError from reading */
 export async function readOptional(files: ModelFiles, fileName: string): Promise<Uint8Array | null> {
   const source = await files.open(fileName);
   if (source === null) return null;

@@ -1,4 +1,4 @@
-/** Brings a checkpoint to the GPU: which tensors each weight of the model is made of, and the form that it gets. */
+/** Loads a checkpoint's weights onto the GPU: which tensors make up each weight of the model, and the form that it gets. */
 import type { Gpu } from '../../gpu/device.ts';
 import { freeTensors } from '../../gpu/tensor.ts';
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
@@ -15,10 +15,10 @@ import type { Forms } from './forms.ts';
 import { type LoadProgress, WeightLoader } from './weightLoader.ts';
 
 /**
- * Uploads every tensor of the checkpoint.
+ * Uploads every tensor of the model.
  *
- * @throws CheckpointError from reading, or CKPT_DTYPE_UNSUPPORTED when matrices to be joined are stored differently;
- *   GpuError GPU_OUT_OF_MEMORY, GPU_LIMIT. Nothing stays on the GPU then.
+ * @throws CheckpointError from reading, or CKPT_DTYPE_UNSUPPORTED if matrices to be joined differ in dtype; GpuError
+ *   GPU_OUT_OF_MEMORY, GPU_LIMIT. After an error nothing stays on the GPU.
  */
 export async function loadWeights(
   gpu: Gpu,

@@ -1,7 +1,7 @@
 /**
- * Brings the checkpoint's tensors to the GPU, as stored: bf16 and f16 stay two bytes. Bytes travel in pieces of 4 MiB, so host
- * memory does not grow with the file. Matrices that are used together are joined here: q, k, v below each other; gate and up
- * row by row in turn. Those of linear layers are packed in panels where the kernels want them so.
+ * Uploads a checkpoint's tensors as stored: bf16 and f16 stay two bytes. They are read in chunks of about 4 MiB, so host memory
+ * does not grow with the file. Matrices that are used together are joined here: q, k and v stacked, gate and up with alternating
+ * rows. Matrices of linear layers are packed into panels if the kernels need that layout.
  */
 import { CheckpointError } from '../../errors.ts';
 import type { Gpu } from '../../gpu/device.ts';
@@ -22,14 +22,14 @@ import type { LinearWeights } from '../graph/linear.ts';
 export interface LoadProgress {
   readonly loadedBytes: number;
   readonly totalBytes: number;
-  /** The tensor that was just loaded. */
+  /** The tensor just loaded. */
   readonly tensor: string;
 }
 
-/** Fills `target` with the bytes of the joined tensor from `byteOffset` on. */
+/** Fills `target` with the bytes of the (joined) tensor from `byteOffset` on. */
 type ByteReader = (byteOffset: number, target: Uint8Array) => Promise<void>;
 
-const FLUSH_BYTES = 64 * 2 ** 20; // Dawn keeps what was written until a submit: give it back in time
+const FLUSH_BYTES = 64 * 2 ** 20; // Dawn keeps a copy of written bytes until a submit, so submit now and then
 
 export class WeightLoader {
   readonly tensors: Tensor[] = [];
@@ -39,7 +39,7 @@ export class WeightLoader {
   readonly #onProgress: (progress: LoadProgress) => void;
   readonly #totalBytes: number;
   readonly #zeroBiases = new Map<number, Tensor>();
-  /** Room for what travels at a time: as stored, in panels, and every other row of it. */
+  // One chunk as stored, in panels, and every other row of it.
   #staging = new Uint8Array(PIECE_BYTES);
   #packed = new Uint8Array(PIECE_BYTES);
   #half = new Uint8Array(PIECE_BYTES / 2);
@@ -59,25 +59,26 @@ export class WeightLoader {
     this.#totalBytes = [...checkpoint.entries.values()].reduce((sum, entry) => sum + entry.sizeBytes, 0);
   }
 
-  /** One tensor as stored. @param shape another view of it, e.g. the convolution as a matrix */
+  /** Uploads one tensor as stored. @param shape another shape for it, e.g. to see a convolution as a matrix */
   tensor(name: string, shape = this.#checkpoint.entry(name).shape, layout: Layout = 'rows'): Promise<Tensor> {
     const { dtype } = this.#checkpoint.entry(name);
     const read: ByteReader = (offset, target) => this.#checkpoint.readInto(name, offset, target);
     return this.#upload(name, dtype, shape, layout, read);
   }
 
-  /** The weight of a linear layer. */
+  /** Uploads the weight of a linear layer [outDim, inDim], in `linearLayout`. */
   matrix(name: string, shape = this.#checkpoint.entry(name).shape): Promise<Tensor> {
     return this.tensor(name, shape, this.linearLayout);
   }
 
+  /** Uploads a linear layer; if it has no bias, it gets one of zeros. */
   async linear(module: string): Promise<LinearWeights> {
     const weight = await this.matrix(`${module}.weight`);
     const hasBias = this.#checkpoint.has(`${module}.bias`);
     return { weight, bias: hasBias ? await this.tensor(`${module}.bias`) : this.zeroBias(weight.shape[0]) };
   }
 
-  /** Several linear layers as one, their rows below each other. */
+  /** Uploads several linear layers as one, with their rows stacked. */
   async joined(modules: readonly string[]): Promise<LinearWeights> {
     const weights = modules.map((module) => `${module}.weight`);
     const weight = await this.#below(weights, this.linearLayout);
@@ -90,19 +91,20 @@ export class WeightLoader {
     };
   }
 
-  /** gate_proj and up_proj of an MLP, their rows in turn, so that a gate and its up come out side by side. */
+  /** Uploads gate_proj and up_proj of an MLP as one layer with alternating rows: each gate and its up are adjacent outputs. */
   async gateUp(mlp: string, hasBias: boolean): Promise<LinearWeights> {
     const weight = await this.#inTurn(`${mlp}.gate_proj.weight`, `${mlp}.up_proj.weight`, this.linearLayout);
     if (!hasBias) return { weight, bias: this.zeroBias(weight.shape[0]) };
     return { weight, bias: await this.#inTurn(`${mlp}.gate_proj.bias`, `${mlp}.up_proj.bias`) };
   }
 
-  /** Frees a tensor that others stand for from now on. */
+  /** Frees a tensor that others replace. */
   async replace(old: Tensor, ...others: readonly Tensor[]): Promise<void> {
     this.tensors.splice(this.tensors.indexOf(old), 1, ...others);
     await freeTensors(this.gpu, [old]);
   }
 
+  /** A bias of zeros [outDim] f32, shared by all layers of this width. */
   zeroBias(outDim: number): Tensor {
     const known = this.#zeroBiases.get(outDim);
     if (known) return known;
@@ -117,7 +119,7 @@ export class WeightLoader {
     const rows = entries.reduce((sum, { shape }) => sum + shape[0], 0);
     const shape = [rows, ...entries[0].shape.slice(1)];
     return this.#upload(names.join(' + '), entries[0].dtype, shape, layout, async (byteOffset, target) => {
-      let begin = 0; // of this entry within the joined tensor
+      let begin = 0; // of the current entry within the joined tensor
       for (const { name, sizeBytes } of entries) {
         const from = Math.max(byteOffset, begin);
         const to = Math.min(byteOffset + target.byteLength, begin + sizeBytes);
@@ -138,7 +140,7 @@ export class WeightLoader {
     const bytesPerRow = rowBytes({ dtype, shape });
     const joined = [2 * shape[0], ...shape.slice(1)];
     return this.#upload(`${even} | ${odd}`, dtype, joined, layout, async (byteOffset, target) => {
-      // #upload asks for whole pairs of rows only.
+      // #upload only asks for whole pairs of rows.
       const half = this.#half.subarray(0, target.byteLength / 2);
       for (const [parity, name] of [even, odd].entries()) {
         await this.#checkpoint.readInto(name, byteOffset / 2, half);
@@ -177,14 +179,14 @@ export class WeightLoader {
     return tensor;
   }
 
-  /** For eight rows that are longer than what travels at a time. */
+  /** Enlarges the chunk for rows so long that eight of them exceed it. */
   #makeRoom(bytes: number): void {
     this.#staging = new Uint8Array(bytes);
     this.#packed = new Uint8Array(bytes);
     this.#half = new Uint8Array(bytes / 2);
   }
 
-  /** Whole rows, interleaved eight by eight; the last panel is filled up. */
+  /** Packs whole rows into panels of eight; see `packPanels`. */
   #pack(rows: Uint8Array, inDim: number, dtype: 'f32' | 'bf16' | 'f16'): Uint8Array {
     const bytesPerRow = rowBytes({ dtype, shape: [1, inDim] });
     const packed = this.#packed.subarray(0, paddedRows(rows.byteLength / bytesPerRow) * bytesPerRow);
@@ -207,7 +209,7 @@ export class WeightLoader {
     if (other === undefined) return entries;
     throw new CheckpointError(
       'CKPT_DTYPE_UNSUPPORTED',
-      `${other.file}: tensor ${other.name} is ${other.dtype}, ${names[0]} is ${entries[0].dtype}: they are joined at load`,
+      `${other.file}: tensor ${other.name} is ${other.dtype}, but ${names[0]}, with which it is joined at load, is ${entries[0].dtype}`,
       { file: other.file, tensor: other.name, hint: 'store both in the same dtype' },
     );
   }

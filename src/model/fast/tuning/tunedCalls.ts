@@ -1,4 +1,4 @@
-/** The calls of a model that its kernels are tuned for. */
+/** The calls of a model for which its kernels are tuned. */
 import type { KernelCase } from '../../../gpu/declaration.ts';
 import type { WeightDtype } from '../../../gpu/weightFormats.ts';
 import { tokenCase } from '../../../kernels/fast/attention/attendToken.ts';
@@ -7,21 +7,21 @@ import type { ModelConfig } from '../../checkpoint/config.ts';
 import { FEW_ROWS } from '../../graph/linear.ts';
 import { shapeClass, type TunedKernel } from '../variants.ts';
 
-/** A call that a model makes, as a case of the kernel that does it. */
+/** A kernel call that a model makes. */
 export interface TunedCall {
   readonly kernel: TunedKernel;
   readonly shapeClass: string;
   readonly kernelCase: KernelCase;
-  /** Of all layers together: the call with the largest one is timed for its class. */
+  /** In all layers together. In each shape class the call with the most is timed. */
   readonly multiplyAdds: number;
 }
 
 const MANY_ROWS = 256; // a prompt
 const CONTEXT = 1024;
-const TOKEN_CONTEXT = 128; // what a workgroup of attendToken has on a GPU, and a short answer anywhere
-const MAX_VALUES = 16 * 2 ** 20; // of a weight: of a larger one the first columns are timed
+const TOKEN_CONTEXT = 128; // the keys of one workgroup of attendToken on a GPU, and a short answer elsewhere
+const MAX_VALUES = 16 * 2 ** 20; // larger weights are timed with only their first columns
 
-/** The calls of a model's layers. @param dtype how its weights are stored */
+/** The calls of a model's layers. @param dtype storage format of its weights */
 export function tunedCalls({ vision, llm }: ModelConfig, dtype: WeightDtype): TunedCall[] {
   const { hiddenSize, intermediateSize, headDim, numAttentionHeads: heads, numKeyValueHeads: kvHeads } = llm;
   const decoder = [

@@ -1,4 +1,4 @@
-/** Tuning: for each shape class of a model, some variants of a kernel are checked, and the fastest one is found by timing. */
+/** Tuning: checks variants of each kernel and times them to find the fastest one for each shape class of a model. */
 import { KernelError } from '../../../errors.ts';
 import type { Constants, KernelCase } from '../../../gpu/declaration.ts';
 import type { Gpu } from '../../../gpu/device.ts';
@@ -19,42 +19,42 @@ import {
 import type { TunedCall } from './tunedCalls.ts';
 
 export interface TuneOptions {
-  /** Default: `tuningCandidates`. The default of the adapter always takes part. */
+  /** Default: `tuningCandidates`. The adapter's default variant always takes part. */
   readonly candidates?: { readonly [K in TunedKernel]?: readonly Variant[] };
-  /** Times calls that take turns; default `timeCalls`. */
+  /** Times the candidates in turns; default `timeCalls`. */
   readonly time?: (
     gpu: Gpu,
     calls: readonly RecordCall[],
   ) => Promise<readonly Pick<TimedCalls, 'usPerCall'>[]>;
-  /** Called before each check and each timing; what it throws ends the tuning. */
+  /** Called before each check and each timing. If it throws, the tuning ends with that error. */
   readonly onProgress?: (doing: string) => void;
 }
 
-/** What was found for one shape class. */
+/** The result for one shape class. */
 export interface TuneRow {
   readonly kernel: TunedKernel;
   readonly shapeClass: string;
-  /** The call that stood for the class, e.g. `down`. */
+  /** The call that was timed for the class, e.g. `down`. */
   readonly case: string;
   /** The first one is the adapter's default. */
   readonly candidates: readonly TuneCandidate[];
-  /** null: no candidate is right. */
+  /** null if no candidate passed its check. */
   readonly chosen: Variant | null;
-  /** How many times as fast as the default; 1 where that stays, null where that is wrong. */
+  /** Speed relative to the default: 1 if the default was chosen, null if it failed its check. */
   readonly gain: number | null;
 }
 
 export interface TuneCandidate {
   readonly variant: Variant;
-  /** null for one that is wrong. */
+  /** Microseconds; null if it failed its check. */
   readonly usPerCall: number | null;
   /** `ok`, or what is wrong. */
   readonly verdict: string;
 }
 
-const MIN_GAIN = 0.08; // of the default's time: less may be noise
+const MIN_GAIN = 0.08; // share of the default's time; less may be noise
 
-/** The variants of a kernel that are worth a try on an adapter; the one that it runs by default is among them. */
+/** The variants of a kernel that are worth trying on an adapter, its default included. */
 export function tuningCandidates({ device, info, isSoftware }: Gpu, tuned: TunedKernel): Variant[] {
   const sizes = (kernel: Variant['kernel'], workgroupSizes: readonly number[]): Variant[] =>
     workgroupSizes.map((WORKGROUP_SIZE) => ({ kernel, constants: { WORKGROUP_SIZE } }));
@@ -72,18 +72,18 @@ export function tuningCandidates({ device, info, isSoftware }: Gpu, tuned: Tuned
   const alone = sizes('gemvPanels', [16, 32, 64, 128]);
   const { subgroupMinSize, subgroupMaxSize } = info;
   const hasOneSize = device.features.has('subgroups') && subgroupMinSize === subgroupMaxSize;
-  if (!hasOneSize || isSoftware) return alone; // a software adapter reads for each thread alone: sharing a panel gains it nothing
+  if (!hasOneSize || isSoftware) return alone; // on a software adapter each thread reads for itself: sharing gains nothing
   const shared = [32, 64, 128].filter((size) => size >= subgroupMaxSize);
   return [...alone, ...sizes('gemvPanelsSubgroup', shared)];
 }
 
 /**
- * Finds the fastest variants for a model's calls: candidates are checked first, and those that are right are timed in turn.
- * The default stays unless another takes 8 % less time.
+ * Finds the fastest variants for a model's calls. Candidates are checked first; those that pass are timed in turns. Another
+ * variant is chosen over the default only if it takes at least 8 % less time.
  *
- * @param calls those of `tunedCalls`
- * @returns a choice for each shape class of `calls`, and how it was made
- * @throws GpuError, and what `onProgress` throws; a candidate that is wrong or does not compile is only reported
+ * @param calls e.g. those of `tunedCalls`
+ * @returns the choice for each shape class of `calls`, and the measurements behind it
+ * @throws GpuError, and whatever `onProgress` throws; a candidate that is wrong or does not compile is only reported
  */
 export async function tune(
   gpu: Gpu,
@@ -128,7 +128,7 @@ export function isSame(a: Variant, b: Variant): boolean {
 interface Contender {
   readonly variant: Variant;
   readonly kernel: Kernel;
-  /** Those that are not checked yet: they take long to compile, and few candidates are ever chosen. */
+  /** The kernels for other endings, not checked yet: they take long to compile, and few candidates are ever chosen. */
   otherForms: readonly Kernel[];
   verdict: string;
 }
@@ -142,7 +142,7 @@ function largestOfClass(calls: readonly TunedCall[]): TunedCall[] {
   return [...largest.values()];
 }
 
-/** What the adapter runs without a tuning. @param rows of the call */
+/** The candidate that the adapter runs without a tuning. @param rows of the call */
 export function defaultVariant(gpu: Gpu, tuned: TunedKernel, rows = 1): Variant {
   const { kernel: name, constants } = adapterVariant(gpu, tuned, rows);
   const values: Constants = { ...standardKernels[name].declaration.constants, ...constants };
@@ -162,7 +162,7 @@ async function verdictOf(gpu: Gpu, kernel: Kernel): Promise<string> {
   }
 }
 
-/** @returns µs of each contender; null for one that is wrong */
+/** @returns microseconds of each contender; null if it failed its check */
 async function timeContenders(
   gpu: Gpu,
   contenders: readonly Contender[],

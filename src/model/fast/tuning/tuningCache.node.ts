@@ -1,4 +1,4 @@
-/** Tunings in the user's cache folder: a file for each adapter, driver, version of this package and text of the kernels. */
+/** Tunings in the user's cache folder: one file for each combination of adapter, driver, package version and kernel texts. */
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -10,7 +10,7 @@ import { userCacheFolder } from '../../../userCacheFolder.node.ts';
 import { TUNED_KERNELS, type TunedKernel, type Tuning, variantForms } from '../variants.ts';
 import { tuningCandidates } from './tuning.ts';
 
-/** @returns what `m2 tune` kept for this adapter, its driver and these kernels; null where there is none, or a damaged file */
+/** @returns the tuning stored for this adapter, its driver and these kernels; null if there is none or its file is damaged */
 export async function readTuning(gpu: Gpu): Promise<Tuning | null> {
   try {
     const { tuning } = JSON.parse(await readFile(await tuningFile(gpu), 'utf8'));
@@ -21,10 +21,10 @@ export async function readTuning(gpu: Gpu): Promise<Tuning | null> {
 }
 
 /**
- * Keeps a tuning beside what is known of other shape classes.
+ * Stores a tuning. The stored choices for other shape classes are kept.
  *
- * @returns the file
- * @throws InputError INPUT_FILE when it can't be written
+ * @returns the file's path
+ * @throws InputError INPUT_FILE if it can't be written
  */
 export async function writeTuning(gpu: Gpu, tuning: Tuning): Promise<string> {
   const known = await readTuning(gpu);
@@ -32,7 +32,7 @@ export async function writeTuning(gpu: Gpu, tuning: Tuning): Promise<string> {
     TUNED_KERNELS.map((kernel) => [kernel, { ...known?.[kernel], ...tuning[kernel] }]),
   );
   const file = await tuningFile(gpu);
-  const partial = `${file}.${randomUUID()}`; // renamed when whole: two processes may write at once
+  const partial = `${file}.${randomUUID()}`; // renamed when complete: two processes may write at once
   try {
     await mkdir(dirname(file), { recursive: true });
     await writeFile(partial, `${JSON.stringify({ adapter: gpu.description, tuning: joined }, null, 2)}\n`);
@@ -42,14 +42,14 @@ export async function writeTuning(gpu: Gpu, tuning: Tuning): Promise<string> {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new InputError('INPUT_FILE', `${file} can't be written (${reason})`, {
       file,
-      hint: 'XDG_CACHE_HOME names another folder',
+      hint: 'set XDG_CACHE_HOME to a folder that can be written',
       cause,
     });
   }
   return file;
 }
 
-/** @returns the file that was there, or null */
+/** Deletes the stored tuning of this adapter. @returns the path of the deleted file, or null if there was none */
 export async function forgetTuning(gpu: Gpu): Promise<string | null> {
   const file = await tuningFile(gpu);
   const wasThere = await rm(file).then(
@@ -76,7 +76,7 @@ async function tuningFile(gpu: Gpu): Promise<string> {
   return join(userCacheFolder(), `tuning-${hash.digest('hex').slice(0, 16)}.json`);
 }
 
-/** A file may be damaged in any way: only known candidates are let in. */
+/** Accepts known candidates only, since a file may be damaged in any way. */
 function isTuning(gpu: Gpu, tuning: unknown): tuning is Tuning {
   if (!isJsonObject(tuning)) return false;
   return Object.entries(tuning).every(([kernel, choices]) => {
