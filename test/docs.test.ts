@@ -1,4 +1,5 @@
-/** The documents say what the code says: quoted code, links, quirks, kernels, error codes, section numbers. */
+/** The documents say what the code says: quoted code, links, quirks, kernels, error codes, section numbers, lines to read. */
+import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,7 +10,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const textOf = (path: string) => readFileSync(join(root, path), 'utf8');
 
 const documents = [
-  ...['README.md', 'weights/README.md'].filter((path) => existsSync(join(root, path))),
+  ...['README.md', 'weights/README.md', 'weights/m2-tiny/README.md', 'test/goldens/README.md'],
   ...readdirSync(join(root, 'docs')).flatMap((name) => (name.endsWith('.md') ? [`docs/${name}`] : [])),
 ];
 const sources = readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true })
@@ -19,7 +20,7 @@ const sources = readdirSync(join(root, 'src'), { recursive: true, withFileTypes:
 describe('documents', () => {
   it('are found', () => {
     expect(documents).toContain('docs/MODEL.md');
-    expect(documents).toContain('weights/README.md');
+    expect(documents).toContain('docs/WHY.md');
     expect(sources).toContain(join('src', 'errors.ts'));
   });
 
@@ -36,7 +37,16 @@ describe('documents', () => {
 
     it(`${document}: relative links lead to files`, () => {
       const targets = relativeLinks(textOf(document));
-      const broken = targets.filter((target) => !existsSync(resolve(root, dirname(document), target)));
+      const broken = targets.filter(({ file }) => !existsSync(resolve(root, dirname(document), file)));
+      expect(broken.map(({ file }) => file)).toEqual([]);
+    });
+
+    it(`${document}: anchors of links are headings`, () => {
+      const broken = relativeLinks(textOf(document)).filter(({ file, anchor }) => {
+        if (anchor === '') return false;
+        const path = file === '' ? document : relative(root, resolve(root, dirname(document), file));
+        return !headingAnchors(textOf(path)).includes(anchor);
+      });
       expect(broken).toEqual([]);
     });
   }
@@ -82,6 +92,20 @@ describe('docs/MODEL.md', () => {
     const rows = sectionOf(model, 8);
     expect(names.length).toBeGreaterThan(0);
     expect(names.filter((name) => !rows.includes(`\`${name}\``))).toEqual([]);
+  });
+});
+
+describe('docs/WHY.md', () => {
+  it('has the chapters, files, lines and minutes that `npm run path` prints', () => {
+    const printed = execFileSync(process.execPath, [join(root, 'scripts/readingPath.js')], {
+      encoding: 'utf8',
+    });
+    const chapters = printed.matchAll(/^(.+?) {2,}(?:(\d+) files)? +(\d+) lines +(\d+) min$/gm);
+    const expected = Array.from(chapters, ([, ...cells]) => cells.map((cell = '') => cell));
+    const rows = textOf('docs/WHY.md').matchAll(/^\| ([^|]+) \| (\d*) ?\| (\d+) \| (\d+) \|/gm);
+    expect(expected.length).toBeGreaterThan(5);
+    const cellsOf = Array.from(rows, ([, ...cells]) => cells);
+    expect(cellsOf, 'put the numbers of `npm run path` into the reading list').toEqual(expected);
   });
 });
 
@@ -136,13 +160,31 @@ function quotedCode(markdown: string): { file: string; code: string }[] {
   return quoted;
 }
 
-/** Targets of inline links, without anchors; code blocks are left out. */
-function relativeLinks(markdown: string): string[] {
-  const prose = markdown.replace(/^ *```[\s\S]*?^ *```/gm, '').replace(/`[^`\n]*`/g, '');
-  const targets = matches(prose, /\]\(([^)\s]+)\)/g);
+/** Targets of inline links within the repository: a file ('' is the document itself) and an anchor in it; code is left out. */
+function relativeLinks(markdown: string): { file: string; anchor: string }[] {
+  const targets = matches(withoutCodeBlocks(markdown).replace(/`[^`\n]*`/g, ''), /\]\(([^)\s]+)\)/g);
   return targets
-    .filter((target) => !/^([a-z]+:|#)/.test(target))
-    .map((target) => decodeURI(target.split('#')[0]));
+    .filter((target) => !/^[a-z]+:/.test(target))
+    .map((target) => {
+      const [file, anchor = ''] = decodeURI(target).split('#');
+      return { file, anchor };
+    });
+}
+
+/** The anchors that GitHub gives to headings: lower case, no punctuation, hyphens for spaces. */
+function headingAnchors(markdown: string): string[] {
+  const headings = matches(withoutCodeBlocks(markdown), /^#+ (.+)$/gm);
+  return headings.map((heading) =>
+    heading
+      .replace(/\[([^\]]*)\]\([^)]*\)/g, '$1')
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .replace(/ /g, '-'),
+  );
+}
+
+function withoutCodeBlocks(markdown: string): string {
+  return markdown.replace(/^ *```[\s\S]*?^ *```/gm, '');
 }
 
 function sectionOf(markdown: string, section: number): string {
