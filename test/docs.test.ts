@@ -13,6 +13,7 @@ const documents = [
   ...['README.md', 'weights/README.md', 'weights/m2-tiny/README.md', 'test/goldens/README.md'],
   ...readdirSync(join(root, 'docs')).flatMap((name) => (name.endsWith('.md') ? [`docs/${name}`] : [])),
 ];
+const LONGEST_LINE = 140;
 const sources = readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true })
   .filter((entry) => entry.isFile() && /\.(ts|wgsl)$/.test(entry.name))
   .map((entry) => relative(root, join(entry.parentPath, entry.name)));
@@ -48,6 +49,10 @@ describe('documents', () => {
         return !headingAnchors(textOf(path)).includes(anchor);
       });
       expect(broken).toEqual([]);
+    });
+
+    it(`${document}: no line of prose is longer than ${LONGEST_LINE} characters`, () => {
+      expect(proseLines(textOf(document)).filter((line) => [...line].length > LONGEST_LINE)).toEqual([]);
     });
   }
 
@@ -181,6 +186,12 @@ function headingAnchors(markdown: string): string[] {
       .replace(/[^\p{L}\p{N} _-]/gu, '')
       .replace(/ /g, '-'),
   );
+}
+
+/** Lines outside of code blocks and tables. */
+function proseLines(markdown: string): string[] {
+  const lines = withoutCodeBlocks(markdown).split('\n');
+  return lines.filter((line) => !line.trimStart().startsWith('|'));
 }
 
 function withoutCodeBlocks(markdown: string): string {
