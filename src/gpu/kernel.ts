@@ -1,15 +1,9 @@
-import { ShapeError } from '../errors.ts';
-import {
-  type Binding,
-  type Bindings,
-  type KernelDeclaration,
-  outputBinding,
-  type ParamTypes,
-} from './declaration.ts';
+import { type Bindings, type KernelDeclaration, outputBinding, type ParamTypes } from './declaration.ts';
 import type { Gpu } from './device.ts';
+import { checkDtype, type HostInput, solveSizes } from './kernelArguments.ts';
 import { Pass } from './pass.ts';
-import { evaluate, type Symbols, solveShapes } from './shapes.ts';
-import { elementCount, freeTensors, type HostArray, readTensor, type Tensor, upload } from './tensor.ts';
+import { evaluate, type Symbols } from './shapes.ts';
+import { freeTensors, readTensor, type Tensor, upload } from './tensor.ts';
 
 type InputName<B extends Bindings> = {
   [K in keyof B]: B[K]['access'] extends 'write' ? never : K;
@@ -17,8 +11,6 @@ type InputName<B extends Bindings> = {
 export type TensorArguments<B extends Bindings> = { readonly [K in InputName<B>]: Tensor } & {
   readonly [K in keyof B]?: Tensor;
 };
-/** An input of `run`: a tensor, an array with its shape, or a flat array, whose shape is then solved from the declaration. */
-export type HostInput = Tensor | HostArray | { readonly data: HostArray; readonly shape: readonly number[] };
 export type RunArguments<B extends Bindings> = { readonly [K in InputName<B>]: HostInput };
 
 export type Changes = Partial<
@@ -108,70 +100,4 @@ export function defineKernel<const B extends Bindings, const P extends ParamType
     });
   const kernel = Object.assign(call, { declaration, run, variant }) as unknown as Kernel<B, P>;
   return Object.defineProperty(kernel, 'name', { value: declaration.name });
-}
-
-function solveSizes(
-  { name, bindings, params: declared = {} }: KernelDeclaration<Bindings, ParamTypes>,
-  inputs: Readonly<Record<string, HostInput>>,
-  params: Symbols,
-): Symbols {
-  for (const param of Object.keys(declared)) {
-    if (!Number.isFinite(params[param])) {
-      throw new ShapeError('SHAPE_UNSOLVED', `${name}: the param ${param} is ${params[param]}`, {
-        kernel: name,
-        field: param,
-        hint: 'give every declared param a number',
-      });
-    }
-  }
-  const shapes = Object.fromEntries(Object.entries(bindings).map(([binding, { shape }]) => [binding, shape]));
-  const actual = Object.fromEntries(
-    Object.entries(inputs).map(([binding, input]) => {
-      if (!(binding in bindings)) {
-        throw new ShapeError('SHAPE_MISMATCH', `${name}: there is no binding ${binding}`, {
-          kernel: name,
-          binding,
-          hint: `its bindings are ${Object.keys(bindings).join(', ')}`,
-        });
-      }
-      if ('shape' in input) return [binding, { shape: input.shape, elements: elementCount(input.shape) }];
-      return [binding, { shape: null, elements: input.length }];
-    }),
-  );
-  for (const [binding, { access }] of Object.entries(bindings)) {
-    if (access !== 'write' && !(binding in actual)) {
-      throw new ShapeError('SHAPE_UNSOLVED', `${name}: the input ${binding} is missing`, {
-        kernel: name,
-        binding,
-        hint: `give ${binding}`,
-      });
-    }
-  }
-  return solveShapes(name, shapes, actual, params);
-}
-
-function checkDtype(
-  kernel: string,
-  binding: string,
-  { dtype, layout = 'rows' }: Binding,
-  tensor: Tensor,
-): void {
-  if (dtype === 'weights' && layout !== tensor.layout) {
-    throw new ShapeError('SHAPE_MISMATCH', `${kernel}: ${binding} is stored in ${tensor.layout}`, {
-      kernel,
-      binding,
-      expected: layout,
-      actual: tensor.layout,
-      hint: 'upload the weights in the declared layout',
-    });
-  }
-  const fits = dtype === 'weights' ? ['f32', 'bf16', 'f16'].includes(tensor.dtype) : dtype === tensor.dtype;
-  if (fits) return;
-  throw new ShapeError('SHAPE_MISMATCH', `${kernel}: ${binding} should be ${dtype}, is ${tensor.dtype}`, {
-    kernel,
-    binding,
-    expected: dtype,
-    actual: tensor.dtype,
-    hint: 'convert it on the host',
-  });
 }

@@ -1,6 +1,7 @@
 /** From the bytes of a PNG or JPEG file to RGB pixels, as Pillow's `convert("RGB")` gives them. */
 
 import { ImageError, InputError } from '../../errors.ts';
+import { foreignFormat } from './foreignFormats.ts';
 import { decodeJpeg } from './jpeg.ts';
 import { decodePng } from './png.ts';
 import { defaultImageLimits, type ImageLimits, type RgbImage } from './rgbImage.ts';
@@ -10,23 +11,6 @@ export { checkRgbImage, defaultImageLimits } from './rgbImage.ts';
 
 const PNG_SIGNATURE = '\x89PNG\r\n\x1a\n';
 const JPEG_SIGNATURE = '\xff\xd8\xff';
-
-/** [name, text, at byte]: formats that we name in the error and can't read. */
-const FOREIGN_FORMATS: readonly [string, string, number][] = [
-  ['GIF', 'GIF8', 0],
-  ['WebP', 'WEBP', 8],
-  ['HEIC', 'ftyphei', 4],
-  ['HEIC', 'ftypmif1', 4],
-  ['AVIF', 'ftypavi', 4],
-  ['BMP', 'BM', 0],
-  ['TIFF', 'II*\0', 0],
-  ['TIFF', 'MM\0*', 0],
-  ['JPEG XL', '\xff\x0a', 0],
-  ['JPEG XL', 'JXL ', 4],
-  ['JPEG 2000', 'jP  ', 4],
-  ['ICO', '\0\0\x01\0', 0],
-  ['PDF', '%PDF', 0],
-];
 
 /**
  * Decodes a PNG or JPEG file. What it is, is decided by its content.
@@ -83,17 +67,4 @@ export function checkFileSize(sizeBytes: number, name: string, maxBytes: number)
 
 function startsWith(bytes: Uint8Array, signature: string): boolean {
   return String.fromCharCode(...bytes.subarray(0, signature.length)) === signature;
-}
-
-function foreignFormat(start: string): string {
-  for (const [format, text, offset] of FOREIGN_FORMATS) {
-    if (start.startsWith(text, offset)) return format;
-  }
-  const text = start
-    .replace(/^\xef\xbb\xbf/, '')
-    .trimStart()
-    .toLowerCase();
-  if (text.includes('<svg')) return 'SVG';
-  if (text.startsWith('<!doctype html') || text.startsWith('<html')) return 'HTML';
-  return 'an unknown format';
 }

@@ -1,0 +1,32 @@
+/** What a file is that is neither PNG nor JPEG, for the error that refuses it. */
+
+/** [name, text, at byte]: formats that we name in the error and can't read. */
+const FOREIGN_FORMATS: readonly [string, string, number][] = [
+  ['GIF', 'GIF8', 0],
+  ['WebP', 'WEBP', 8],
+  ['HEIC', 'ftyphei', 4],
+  ['HEIC', 'ftypmif1', 4],
+  ['AVIF', 'ftypavi', 4],
+  ['BMP', 'BM', 0],
+  ['TIFF', 'II*\0', 0],
+  ['TIFF', 'MM\0*', 0],
+  ['JPEG XL', '\xff\x0a', 0],
+  ['JPEG XL', 'JXL ', 4],
+  ['JPEG 2000', 'jP  ', 4],
+  ['ICO', '\0\0\x01\0', 0],
+  ['PDF', '%PDF', 0],
+];
+
+/** @param start the first 256 bytes of the file, a character each */
+export function foreignFormat(start: string): string {
+  for (const [format, text, offset] of FOREIGN_FORMATS) {
+    if (start.startsWith(text, offset)) return format;
+  }
+  const text = start
+    .replace(/^\xef\xbb\xbf/, '')
+    .trimStart()
+    .toLowerCase();
+  if (text.includes('<svg')) return 'SVG';
+  if (text.startsWith('<!doctype html') || text.startsWith('<html')) return 'HTML';
+  return 'an unknown format';
+}
