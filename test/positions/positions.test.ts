@@ -13,6 +13,18 @@ import { goldens, readJson } from '../readTensors.ts';
 const config = { imageStartToken: 480, imagePatchToken: 479, spatialMergeSize: 2 };
 const [START, PATCH, END] = [480, 479, 481];
 
+/** Padding in front of a stored prompt is no token here: its places and its share of the delta are left out. */
+function withoutPadding(row: { input_ids: number[]; attention_mask?: number[] | null }) {
+  const isToken = (_: number, place: number) => row.attention_mask?.[place] !== 0;
+  const ids = row.input_ids.filter(isToken);
+  const padding = row.input_ids.length - ids.length;
+  return {
+    ids,
+    positions: (stored: number[][]) => stored.map((axis) => axis.filter(isToken)),
+    ropeDelta: (stored: number) => stored + padding,
+  };
+}
+
 /** [3, tokens] flat to three rows, as the goldens write it. */
 function rows(positionIds: Int32Array): number[][] {
   const tokens = positionIds.length / 3;
@@ -29,13 +41,14 @@ describe('positions.json', () => {
     for (const quirks of ['reference', 'fixed'] as const) {
       test(`row ${i}, quirks ${quirks}`, () => {
         const images = imagesOf(row);
-        const mRope = mRopePositions(row.input_ids, images, config, quirks, row.attention_mask);
-        expect(rows(mRope.positionIds)).toEqual(row.m_rope.position_ids);
-        expect(mRope.ropeDelta).toBe(row.m_rope.rope_delta);
+        const { ids, positions, ropeDelta } = withoutPadding(row);
+        const mRope = mRopePositions(ids, images, config, quirks);
+        expect(rows(mRope.positionIds)).toEqual(positions(row.m_rope.position_ids));
+        expect(mRope.ropeDelta).toBe(ropeDelta(row.m_rope.rope_delta));
 
-        const videoRope = videoRopePositions(row.input_ids, images, config, quirks, row.attention_mask);
-        expect(rows(videoRope.positionIds)).toEqual(row.video_rope_int_scale.position_ids);
-        expect(videoRope.ropeDelta).toBe(row.video_rope_int_scale.rope_delta);
+        const videoRope = videoRopePositions(ids, images, config, quirks);
+        expect(rows(videoRope.positionIds)).toEqual(positions(row.video_rope_int_scale.position_ids));
+        expect(videoRope.ropeDelta).toBe(ropeDelta(row.video_rope_int_scale.rope_delta));
       });
     }
   }
@@ -54,15 +67,16 @@ describe("clips under m_rope stand where transformers' Qwen2.5-VL puts them", ()
   for (const row of clips) {
     test(row.name, () => {
       // Qwen2.5-VL gives clips a token of their own, here they take the image's; a picture has one step of time there.
-      const ids = row.input_ids.map((id: number) => (id === tokens.video ? tokens.image : id));
+      const stored = withoutPadding(row);
+      const ids = stored.ids.map((id) => (id === tokens.video ? tokens.image : id));
       const images = row.grids.map(({ grid_thw: gridThw, second_per_grid: seconds }: StoredGrid) => ({
         gridThw,
         // Without seconds transformers takes 1; makePositions.py has it count one step a second where we have none.
         secondsPerGrid: seconds ?? (row.tokens_per_second === 2 ? 1 : undefined),
       }));
-      const { positionIds, ropeDelta } = mRopePositions(ids, images, qwen, 'fixed', row.attention_mask);
-      expect(rows(positionIds)).toEqual(row.position_ids);
-      expect(ropeDelta).toBe(row.rope_delta);
+      const { positionIds, ropeDelta } = mRopePositions(ids, images, qwen, 'fixed');
+      expect(rows(positionIds)).toEqual(stored.positions(row.position_ids));
+      expect(ropeDelta).toBe(stored.ropeDelta(row.rope_delta));
     });
   }
 });
@@ -154,9 +168,10 @@ describe('the examples of the docstrings', () => {
     expect(ropeDelta).toBe(-3);
   });
 
-  test('no axes: image tokens count as text, padding stands at 1', () => {
-    expect(rows(textPositions(4, [0, 1, 1, 1]).positionIds)[0]).toEqual([1, 0, 1, 2]);
-    expect(textPositions(4, [0, 1, 1, 1]).ropeDelta).toBe(-1);
+  test('no axes: image tokens count as text', () => {
+    const { positionIds, ropeDelta } = textPositions(4);
+    expect(rows(positionIds)).toEqual(Array(3).fill([0, 1, 2, 3]));
+    expect(ropeDelta).toBe(0);
     const none = positionsFor('none', [START, PATCH, PATCH, PATCH, PATCH, END], grid, config, 'reference');
     expect(rows(none.positionIds)[2]).toEqual([0, 1, 2, 3, 4, 5]);
   });

@@ -84,7 +84,6 @@ type PlaceImage = (
  * @param images grid of each image, in patches; empty for text
  * @param quirks 'reference': one grid is used for each `<image>` directly followed by `<imagePatch>`, which is a single one in
  *   the published expansion of several images; 'fixed': every image must be found, with as many tokens as its grid
- * @param attentionMask [tokens] 0 marks padding, which gets position 1 and does not advance the count; default: no padding
  * @throws InputError INPUT_IMAGE_COUNT if the prompt's image tokens do not match the grids
  *
  * Follows: modeling_qwen2_5.py, get_rope_index; for seconds transformers 4.49, modeling_qwen2_5_vl.py, get_rope_index
@@ -94,9 +93,8 @@ export function mRopePositions(
   images: readonly ImageGrid[],
   config: PositionConfig,
   quirks: 'reference' | 'fixed',
-  attentionMask?: ArrayLike<number>,
 ): Positions {
-  const positionIds = placeTokens(inputIds, images, config, quirks, attentionMask, (put, base, grid) => {
+  const positionIds = placeTokens(inputIds, images, config, quirks, (put, base, grid) => {
     for (let frame = 0; frame < grid.frames; frame++) {
       const t = base + stepsUntil(frame, grid.secondsPerGrid);
       for (let row = 0; row < grid.rows; row++) {
@@ -138,9 +136,8 @@ export function videoRopePositions(
   images: readonly ImageGrid[],
   config: PositionConfig,
   quirks: 'reference' | 'fixed',
-  attentionMask?: ArrayLike<number>,
 ): Positions {
-  const positionIds = placeTokens(inputIds, images, config, quirks, attentionMask, (put, base, grid) => {
+  const positionIds = placeTokens(inputIds, images, config, quirks, (put, base, grid) => {
     const middleRow = Math.floor((grid.rows - 1) / 2);
     const middleCol = Math.floor((grid.cols - 1) / 2);
     for (let frame = 0; frame < grid.frames; frame++) {
@@ -158,18 +155,13 @@ export function videoRopePositions(
 /**
  * Positions without images: 0, 1, 2, … on all axes. With `use_llm_3drope: false` image tokens get these too.
  *
- * @param attentionMask [tokens] 0 marks padding, which gets position 1 and does not advance the count; default: no padding
  *
  * Follows: modeling_qwen2_5.py, get_llm_rope_index
  */
-export function textPositions(tokens: number, attentionMask?: ArrayLike<number>): Positions {
+export function textPositions(tokens: number): Positions {
   const positionIds = new Int32Array(3 * tokens);
-  let next = 0;
-  for (let i = 0; i < tokens; i++) {
-    const position = attentionMask && attentionMask[i] === 0 ? 1 : next++;
-    for (let axis = 0; axis < 3; axis++) positionIds[axis * tokens + i] = position;
-  }
-  return { positionIds, ropeDelta: largest(positionIds) + 1 - tokens };
+  for (let i = 0; i < positionIds.length; i++) positionIds[i] = i % tokens;
+  return { positionIds, ropeDelta: 0 };
 }
 
 /**
@@ -184,11 +176,10 @@ export function positionsFor(
   images: readonly ImageGrid[],
   config: PositionConfig,
   quirks: 'reference' | 'fixed',
-  attentionMask?: ArrayLike<number>,
 ): Positions {
-  if (rope === 'none') return textPositions(inputIds.length, attentionMask);
+  if (rope === 'none') return textPositions(inputIds.length);
   const place = rope === 'm_rope' ? mRopePositions : videoRopePositions;
-  return place(inputIds, images, config, quirks, attentionMask);
+  return place(inputIds, images, config, quirks);
 }
 
 /** Walks over text, image, text, …, as both layouts do; only `placeImage` differs. @returns [3, tokens] */
@@ -197,25 +188,21 @@ function placeTokens(
   images: readonly ImageGrid[],
   { imageStartToken, imagePatchToken, spatialMergeSize }: PositionConfig,
   quirks: 'reference' | 'fixed',
-  attentionMask: ArrayLike<number> | undefined,
   placeImage: PlaceImage,
 ): Int32Array {
   const tokens = inputIds.length;
-  const kept: number[] = []; // indices of the tokens that are not padding
-  for (let i = 0; i < tokens; i++) if (attentionMask?.[i] !== 0) kept.push(i);
-  const keptIds = kept.map((place) => inputIds[place]);
-
-  const positionIds = new Int32Array(3 * tokens).fill(1); // padding keeps the 1
-  let at = 0; // index into `kept` of the next token to place
+  const ids = Array.from(inputIds);
+  const positionIds = new Int32Array(3 * tokens);
+  let at = 0; // the token that is placed next
   const put = (t: number, row: number, col: number) => {
-    if (at >= kept.length) throw imageCountError(`an image's tokens run past the prompt's ${tokens} tokens`);
-    const place = kept[at++];
-    positionIds[place] = t;
-    positionIds[tokens + place] = row;
-    positionIds[2 * tokens + place] = col;
+    if (at >= tokens) throw imageCountError(`an image's tokens run past the prompt's ${tokens} tokens`);
+    positionIds[at] = t;
+    positionIds[tokens + at] = row;
+    positionIds[2 * tokens + at] = col;
+    at++;
   };
 
-  const marked = images.length === 0 ? 0 : countImages(keptIds, imageStartToken, imagePatchToken);
+  const marked = images.length === 0 ? 0 : countImages(ids, imageStartToken, imagePatchToken);
   if (marked > images.length || (quirks === 'fixed' && marked < images.length)) {
     throw imageCountError(`the prompt marks ${marked} images, ${images.length} were given`);
   }
@@ -225,13 +212,13 @@ function placeTokens(
   for (const { gridThw, secondsPerGrid } of images.slice(0, marked)) {
     const [t, h, w] = gridThw;
     const grid = { frames: t, rows: h / spatialMergeSize, cols: w / spatialMergeSize, secondsPerGrid };
-    const imageAt = keptIds.indexOf(imagePatchToken, at);
+    const imageAt = ids.indexOf(imagePatchToken, at);
     if (imageAt < 0) throw imageCountError('an image has no <imagePatch> tokens left');
-    if (quirks === 'fixed') checkRun(keptIds, imageAt, imagePatchToken, grid);
+    if (quirks === 'fixed') checkRun(ids, imageAt, imagePatchToken, grid);
     for (; at < imageAt; next++) put(next, next, next);
     next = placeImage(put, next, grid);
   }
-  for (; at < kept.length; next++) put(next, next, next);
+  for (; at < tokens; next++) put(next, next, next);
   return positionIds;
 }
 
