@@ -27,7 +27,7 @@ export type { ImageSource } from './processor/image/imageSource.ts';
 export type { RgbImage } from './processor/image/rgbImage.ts';
 export type { PreparedInputs, PrepareOptions } from './processor/processor.ts';
 
-// From a picture to patches, from text to ids and back: the processor's steps, one by one
+// The processor's steps one by one: from an image to patches, from text to ids and back
 export { parseImageProcessorConfig } from './processor/image/imageProcessorConfig.ts';
 export { loadImage } from './processor/image/imageSource.ts';
 export { resizeBicubic, smartResize } from './processor/resize.ts';
@@ -35,7 +35,7 @@ export { extractPatches, type ImageProcessorConfig } from './processor/patches.t
 export { Tokenizer } from './processor/text/tokenizer.ts';
 export { TokenStream } from './processor/text/tokenStream.ts';
 
-// Where patches and tokens stand: positions, windows, rotary tables
+// Positions, windows and rotary tables
 export { type Positions, positionsFor } from './model/graph/positions.ts';
 export { type GridThw, inversePermutation, type Windows, windowLayout } from './model/graph/windows.ts';
 export {

@@ -1,6 +1,7 @@
 /**
- * What a page gets in place of the files that need Node: package.json's `browser` field names them. Bundlers read that field,
- * Node does not. Each function here has the name and the type of the one that it stands for, and says what to do instead.
+ * Replacements for the files that need Node, for web pages. The `browser` field of package.json, which bundlers read, maps those
+ * files to this one. Each function has the name and the type of the one that it replaces, and throws an error that says what to
+ * do instead.
  */
 import { CheckpointError, GpuError, ImageError } from './errors.ts';
 import type { openDawn as openDawnInNode } from './gpu/dawn.node.ts';
@@ -18,13 +19,13 @@ export const openDawn: typeof openDawnInNode = async () => {
 export const folderFiles: typeof folderFilesInNode = (path) => {
   throw new CheckpointError('CKPT_FILE_MISSING', `${path}: a page can't read folders`, {
     file: path,
-    hint: 'pass the files: load(urlFiles(url)) for a folder on a server, or ModelFiles of your own',
+    hint: 'for a folder on a server call load(urlFiles(url)), or pass your own ModelFiles',
   });
 };
 
 /** @throws ImageError IMAGE_NOT_FOUND */
 export const readImageFile: typeof readImageFileInNode = async (_path, name) => {
-  throw new ImageError('IMAGE_NOT_FOUND', `${name}: paths can be read in Node only`, {
+  throw new ImageError('IMAGE_NOT_FOUND', `${name}: paths can only be read in Node`, {
     hint: 'pass the bytes of the file',
   });
 };

@@ -93,7 +93,7 @@ function compileError(
   );
 }
 
-/** A bundler makes a `data:` URL of a small file: the kernel's name is all that is left then. */
+/** The file's name for messages, or the kernel's: bundlers turn small files into `data:` URLs, which have no file name. */
 function fileOf({ code, name }: KernelDeclaration): string {
   return typeof code === 'string' || code.protocol === 'data:'
     ? name

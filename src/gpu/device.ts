@@ -45,7 +45,7 @@ const INSTALL_HINT =
 async function openPlatform(options: GPURequestAdapterOptions): Promise<GpuPlatform> {
   const gpu = globalThis.navigator?.gpu;
   if (gpu === undefined) {
-    const { openDawn } = await import('./dawn.node.ts'); // in a page: withoutNode.ts
+    const { openDawn } = await import('./dawn.node.ts'); // in a page, bundlers replace it by withoutNode.ts
     return openDawn(options);
   }
   const adapter = await gpu.requestAdapter(options);

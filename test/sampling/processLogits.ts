@@ -1,4 +1,4 @@
-/** What the GPU does with logits before it draws, on the CPU and written to be compared with transformers line by line. */
+/** A CPU version of what the GPU does with logits before it samples, written for comparison with transformers line by line. */
 import { type SamplingLimits, tokenProbabilities } from '../../src/kernels/choose/reference/sampleToken.ts';
 import type { ProcessorOptions } from '../../src/model/generation/logitsProcessors.ts';
 
@@ -17,7 +17,7 @@ export const OFF: ProcessOptions = {
   minP: 0,
 };
 
-/** The text so far. */
+/** The token ids so far, and the end tokens. */
 export interface TextSoFar {
   readonly promptIds: readonly number[];
   readonly answerIds: readonly number[];
@@ -25,10 +25,10 @@ export interface TextSoFar {
 }
 
 /**
- * The probabilities with which the next token is drawn. Scores are float32, as in transformers.
+ * The probabilities from which the next token is sampled. Scores are float32, as in transformers.
  *
- * @param logits [vocab]
- * @returns [vocab], 0 for what can't come; all NaN when a logit is NaN or +Infinity, or none is left
+ * @param logits [vocabSize]
+ * @returns [vocabSize] f64, 0 for tokens that can't be sampled; all NaN if a logit is NaN or +Infinity, or no token is left
  * Follows: transformers 4.49, generation/utils.py, _get_logits_processor
  */
 export function processLogits(
@@ -56,7 +56,7 @@ function penalizeRepetition(
   }
 }
 
-/** Presence and frequency, which transformers does not have: of the answer only. Follows: vLLM, apply_penalties */
+/** Presence and frequency penalties, on the answer only; transformers has neither. Follows: vLLM, apply_penalties */
 function penalizePresence(
   scores: Float32Array,
   { presencePenalty, frequencyPenalty }: ProcessorOptions,

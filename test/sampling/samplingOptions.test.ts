@@ -153,7 +153,7 @@ describe('bad options', () => {
 
   it('beams and sampling at once', () => {
     const mixed = { generation: 'model-page', numBeams: 5 };
-    expect(() => resolve(mixed)).toThrow(/^numBeams is 5; give 1 where tokens are drawn/);
+    expect(() => resolve(mixed)).toThrow(/^numBeams is 5; give 1 for sampling/);
     expect(resolve({ ...mixed, doSample: false }).numBeams).toBe(5);
   });
 });

@@ -1,4 +1,4 @@
-/** A conversation over several turns: what the cache holds of it is not computed again. docs/MODEL.md, section 7. */
+/** A conversation over several turns that reuses its KV cache. docs/MODEL.md, section 7. */
 import { GenerationError, InputError } from '../../errors.ts';
 import { copyRanges } from '../../gpu/tensor.ts';
 import { checkMessages } from '../../processor/text/checkMessages.ts';
@@ -21,34 +21,34 @@ import { reusableTokens, textKey, tokenKeys } from './promptPrefix.ts';
 const DEFAULT_CONTEXT = 4096;
 const END_OF_TURN = '<|im_end|>';
 
-/** Options of every turn that does not give its own. */
+/** Options for all turns. A turn's own options take precedence. */
 export interface ChatOptions extends Omit<GenerateOptions, 'signal'> {
-  /** Tokens that the whole conversation may take. Default 4096, at most `max_position_embeddings`. */
+  /** Maximum tokens of the whole conversation. Default 4096, at most `max_position_embeddings`. */
   readonly context?: number;
-  /** A system turn; without it there is none. */
+  /** The system message; default: none. */
   readonly system?: string;
 }
 
-/** The cache is made for one context and one layout: these two belong to the chat. */
+/** Options of one turn. `context` and `videoRope` are fixed for the chat, because its cache is made for them. */
 export type TurnOptions = Omit<GenerateOptions, 'context' | 'videoRope'>;
 
 export interface ChatResult extends GenerationResult {
-  /** Tokens of the prompt that went through the decoder. */
+  /** Prompt tokens that were computed. */
   readonly prefilledTokens: number;
-  /** Tokens of the prompt that the cache held. */
+  /** Prompt tokens whose keys and values were taken from the cache. */
   readonly reusedTokens: number;
 }
 
-/** What a chat needs of the model. */
+/** A model's parts as a chat needs them. */
 export interface ChattingModel extends GeneratingModel {
   /** @throws GenerationError GEN_DISPOSED */
   assertAlive(): void;
 }
 
 /**
- * Made by `M2Reasoning.chat`. Every turn renders the whole conversation; the beginning that is, token by token, what the cache
- * holds is kept, the rest is fed. So whatever changes, by `edit`, `undo` or other options, the answer is that of a fresh run.
- * Beams are refused: each would need a cache of its own.
+ * A conversation, made by `M2Reasoning.chat`. Every turn renders the whole conversation, reuses the longest prefix of tokens that
+ * is in the cache, and computes the rest. So after any change, by `edit`, `undo` or other options, the answer is the same as
+ * without a cache. Beam search is refused: each beam would need its own cache.
  */
 export class Chat {
   readonly context: number;
@@ -57,7 +57,7 @@ export class Chat {
   readonly #ending = new AbortController();
   #messages: readonly Message[];
   #cache: KvCache | null = null;
-  /** Of the tokens whose keys and values are in the cache, from index 0 on; see `tokenKeys`. */
+  /** The keys (`tokenKeys`) of the tokens in the cache, from index 0 on. */
   #held: readonly string[] = [];
   #features: FeatureCache;
   #running: Promise<unknown> | null = null;
@@ -73,23 +73,23 @@ export class Chat {
     this.#features = new FeatureCache(model);
   }
 
-  /** The conversation so far; answers are text, without the end token. */
+  /** The conversation so far. Answers are text without the end token. */
   get messages(): readonly Message[] {
     return this.#messages;
   }
 
-  /** How many images went through the vision tower; one that comes again is known by its content. */
+  /** The number of images that went through the vision tower. An image with the same content as an earlier one does not. */
   get computedImages(): number {
     return this.#features.computed;
   }
 
   /**
-   * Says something and answers it. Both join the history once the answer is there, also one that its reader left early or that
-   * a limit cut; after an abort or an error the history is as before.
+   * Sends a user message and generates the answer. When the answer ends, even early by a limit or because the reader left, both
+   * join the history. After an abort or an error the history is unchanged.
    *
    * @returns as `M2Reasoning.generate`; `result` also has `prefilledTokens` and `reusedTokens`
-   * @throws (from the stream) what `M2Reasoning.generate` throws; InputError INPUT_CONTEXT_OVERFLOW, before any GPU work, when
-   *   the conversation does not fit `context`; GenerationError GEN_BUSY while another turn runs, GEN_RANGE for `numBeams` over 1
+   * @throws (from the stream) as `M2Reasoning.generate`; InputError INPUT_CONTEXT_OVERFLOW, before any GPU work, if the
+   *   conversation does not fit `context`; GenerationError GEN_BUSY while another turn runs, GEN_RANGE for `numBeams` > 1
    */
   send(content: string | readonly Part[], options: TurnOptions = {}): GenerationStream<ChatResult> {
     return new GenerationStream((push, left) =>
@@ -98,9 +98,9 @@ export class Chat {
   }
 
   /**
-   * Takes the last question and its answer back.
+   * Removes the last question and its answer.
    *
-   * @returns false when there is none
+   * @returns false if there is none
    * @throws GenerationError GEN_BUSY, GEN_DISPOSED
    */
   undo(): boolean {
@@ -111,9 +111,11 @@ export class Chat {
   }
 
   /**
-   * Puts other content into a message; what follows it stays. The next turn feeds everything from there on again.
+   * Replaces the content of a message and keeps the messages after it. The next turn computes everything from there on again.
    *
-   * @throws InputError INPUT_RANGE: no such message; else as `generate` for the content. GenerationError GEN_BUSY, GEN_DISPOSED
+   * @param index into `messages`
+   * @throws InputError INPUT_RANGE if there is no such message, otherwise as `generate` for the content; GenerationError GEN_BUSY,
+   *   GEN_DISPOSED
    */
   edit(index: number, content: string | readonly Part[]): void {
     this.#assertFree();
@@ -130,7 +132,7 @@ export class Chat {
   }
 
   /**
-   * Another chat that goes on from here, with caches of its own, copied on the GPU.
+   * Another chat that continues from here, with its own copies of the caches.
    *
    * @throws GenerationError GEN_BUSY, GEN_DISPOSED; GpuError
    */
@@ -153,7 +155,7 @@ export class Chat {
     });
   }
 
-  /** Aborts a turn that is under way, and frees the caches. Safe to call twice. */
+  /** Aborts a running turn and frees the caches. Safe to call twice. */
   async destroy(): Promise<void> {
     if (this.#ending.signal.aborted) return;
     this.#ending.abort(new GenerationError('GEN_DISPOSED', 'the chat has been destroyed'));
@@ -179,7 +181,7 @@ export class Chat {
     const { keys, reuse, newImages } = await this.#compare(prompt);
     const cache = this.#openCache();
     await cache.setPositions(prompt.positions);
-    this.#held = keys.slice(0, reuse); // what stands behind is overwritten now
+    this.#held = keys.slice(0, reuse); // everything after these is overwritten now
     const prefill = async (sequence: Sequence, onProgress: (tokensDone: number) => void) => {
       const features = await this.#features.of(newImages, signal);
       const first = await sequence.prefill(prompt.inputIds, [], { signal, reuse, features, onProgress });
@@ -199,7 +201,7 @@ export class Chat {
     return { ...result, prefilledTokens: keys.length - reuse, reusedTokens: reuse };
   }
 
-  /** Which part of the prompt the cache holds, and which images the rest needs. */
+  /** Finds the prefix of the prompt that is in the cache, and the images that the rest needs. */
   async #compare({ inputIds, images, positions }: PreparedPrompt) {
     const { llm, vision } = this.#model.config;
     const keyed = await Promise.all(images.map(async (image) => ({ key: await contentKey(image), image })));
@@ -241,12 +243,12 @@ export class Chat {
     if (this.#ending.signal.aborted) throw this.#ending.signal.reason;
     if (this.#running === null) return;
     throw new GenerationError('GEN_BUSY', 'a turn of this chat is still running', {
-      hint: 'wait for its result, or fork the chat to go on in two ways at once',
+      hint: 'wait for its result, or fork() the chat to continue it in two ways',
     });
   }
 }
 
-/** Of the answer's tokens that were fed, i.e. all but the last, behind the prompt's. */
+/** The keys of the answer's tokens that were fed to the decoder: all but the last. */
 function answerKeys({ inputIds, positions }: PreparedPrompt, tokens: readonly number[]): string[] {
   return tokens.slice(0, -1).map((id, i) => {
     const position = inputIds.length + i + positions.ropeDelta;
@@ -254,13 +256,13 @@ function answerKeys({ inputIds, positions }: PreparedPrompt, tokens: readonly nu
   });
 }
 
-/** The prompt closes the turn itself. */
+/** Removes the end token, because the prompt closes each turn itself. */
 function withoutEnd(text: string): string {
   return text.endsWith(END_OF_TURN) ? text.slice(0, -END_OF_TURN.length) : text;
 }
 
 function beamsError(numBeams: number): GenerationError {
-  return new GenerationError('GEN_RANGE', `numBeams is ${numBeams}, a chat has one beam`, {
+  return new GenerationError('GEN_RANGE', `numBeams is ${numBeams}, but a chat has one beam`, {
     field: 'numBeams',
     expected: 1,
     actual: numBeams,

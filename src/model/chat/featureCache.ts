@@ -1,11 +1,11 @@
-/** Image features that were computed before, by what the picture holds: a picture that comes again costs nothing. */
+/** A cache of image features by image content, so that an image that comes again costs nothing. */
 import { Pass } from '../../gpu/pass.ts';
 import { copyRanges, freeTensors, sizeBytes, type Tensor, zeros } from '../../gpu/tensor.ts';
 import type { PreprocessedImage } from '../../processor/patches.ts';
 import { freeImages, imageFeatures, uploadImages } from '../graph/imageFeatures.ts';
 import type { ModelParts } from '../graph/modelParts.ts';
 
-/** Of the 7B's features, 14 KB a merged token, that is room for 18,000 tokens of images. */
+/** Room for 18,000 image tokens of the 7B, whose features take 14 KB each. */
 export const FEATURE_CACHE_BYTES = 256 * 2 ** 20;
 
 /** A preprocessed image, and its `contentKey`. */
@@ -17,22 +17,22 @@ export interface KeyedImage {
 export class FeatureCache {
   readonly #model: ModelParts;
   readonly #limitBytes: number;
-  /** Least recently used first. [merged, hiddenSize] f32 each */
+  /** By `contentKey`, least recently used first; [merged, hiddenSize] f32 each. */
   readonly #features = new Map<string, Tensor>();
   #computed = 0;
 
-  /** @param limitBytes of GPU memory that `trim` brings the features down to */
+  /** @param limitBytes GPU memory that the features may take after `trim` */
   constructor(model: ModelParts, limitBytes: number = FEATURE_CACHE_BYTES) {
     this.#model = model;
     this.#limitBytes = limitBytes;
   }
 
-  /** How many images went through the vision tower. */
+  /** The number of images that went through the vision tower. */
   get computed(): number {
     return this.#computed;
   }
 
-  /** Bytes that all features take together. */
+  /** The total size of all features. */
   get bytes(): number {
     let bytes = 0;
     for (const features of this.#features.values()) bytes += sizeBytes(features);
@@ -40,24 +40,24 @@ export class FeatureCache {
   }
 
   /**
-   * Looks the images up, and runs vision tower and projector for those that are not there.
+   * Looks the images up, and runs vision tower and projector for those that are missing.
    *
-   * @returns [merged, hiddenSize] f32 of each image; they stay the cache's own, and live until the next `trim`
-   * @throws the signal's reason; GpuError
+   * @returns [merged, hiddenSize] f32 for each image; owned by the cache, and valid until the next `trim`
+   * @throws the signal's reason; KernelError; GpuError
    */
   async of(images: readonly KeyedImage[], signal?: AbortSignal): Promise<Tensor[]> {
     const found: Tensor[] = [];
     for (const { key, image } of images) {
       signal?.throwIfAborted();
       const features = this.#features.get(key) ?? (await this.#compute(image, signal));
-      this.#features.delete(key); // and to the end, as the one used last
+      this.#features.delete(key); // moves it to the end: most recently used
       this.#features.set(key, features);
       found.push(features);
     }
     return found;
   }
 
-  /** Frees the features that were not used for longest, until the rest is within the limit. */
+  /** Frees the least recently used features until the rest is within the limit. */
   async trim(): Promise<void> {
     for (const [key, features] of this.#features) {
       if (this.bytes <= this.#limitBytes) return;
@@ -107,9 +107,9 @@ export class FeatureCache {
   }
 }
 
-/** The same for two images exactly when the vision tower gives them the same features: SHA-256 of the patches, and the grid. */
+/** A key for an image's features, which depend on patches and grid alone: the SHA-256 of the patches, and the grid. */
 export async function contentKey({ pixelValues, gridThw }: PreprocessedImage): Promise<string> {
-  // A page without a secure context has no crypto.subtle, but no WebGPU either.
+  // Always there: a page that is not a secure context lacks crypto.subtle, but also WebGPU.
   const digest = await crypto.subtle.digest('SHA-256', pixelValues as Float32Array<ArrayBuffer>);
   const hex = Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
   return `${hex} ${gridThw.join('x')}`;

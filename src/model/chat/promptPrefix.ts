@@ -1,28 +1,28 @@
-/** How much of a prompt a cache holds already. */
+/** Finds how much of a prompt is already in a cache. */
 import type { Positions } from '../graph/positions.ts';
 
-/** What one image puts into a prompt. */
+/** The part of a prompt that belongs to one image. */
 export interface ImageRows {
   /** See `contentKey`. */
   readonly key: string;
-  /** Merged tokens: as many patch tokens of the prompt are its own, the next ones in order. */
+  /** The number of its merged tokens, i.e. of its patch tokens in the prompt. */
   readonly merged: number;
 }
 
-/** A prompt, token by token, as far as keys and values depend on it. */
+/** A key for each token of a prompt: where two prompts have the same leading keys, their cached keys and values are the same. */
 export interface TokenKeys {
-  /** [tokens]: up to where two lists agree, the decoder computes the same. */
+  /** [tokens] */
   readonly keys: readonly string[];
-  /** First and last patch token of each image. */
+  /** Indices of the first and the last patch token of each image. */
   readonly spans: readonly (readonly [first: number, last: number])[];
 }
 
 /**
- * Writes down of each token what the decoder is told of it: id, positions and, of a patch token, image and row.
+ * Writes a token's inputs to the decoder as a string: its id, its position and, for a patch token, image and row.
  *
  * ```
- * 7 5 5 5                a text token with id 7 that stands at (5, 5, 5)
- * 9 6 6 7 ab12 4x4[1]    a patch token with id 9 at (6, 6, 7) that gets row 1 of an image
+ * 7 5 5 5                a text token with id 7 at position (5, 5, 5)
+ * 9 6 6 7 ab12 4x4[1]    a patch token with id 9 at (6, 6, 7) that gets row 1 of an image's features
  * ```
  */
 export function tokenKeys(
@@ -35,7 +35,7 @@ export function tokenKeys(
   const rows = images.flatMap(({ key, merged }) =>
     Array.from({ length: merged }, (_, row) => `${key}[${row}]`),
   );
-  const places: number[] = []; // of the patch tokens
+  const places: number[] = []; // indices of the patch tokens
   const keys = inputIds.map((id, i) => {
     const text = textKey(id, positionIds[i], positionIds[tokens + i], positionIds[2 * tokens + i]);
     return id === imagePatchToken ? `${text} ${rows[places.push(i) - 1]}` : text;
@@ -49,16 +49,16 @@ export function tokenKeys(
   return { keys, spans };
 }
 
-/** Of a token that stands for itself, not for a part of an image. */
+/** The key of a text token. */
 export function textKey(id: number, t: number, row: number, col: number): string {
   return `${id} ${t} ${row} ${col}`;
 }
 
 /**
- * How many tokens of a prompt need no prefill: those that the cache holds, but not the last, as the answer's first token is chosen
- * from its logits, and no part of an image: its rows go into the prompt together.
+ * The number of leading prompt tokens that need no prefill: those in the cache. The last prompt token always needs it, for its
+ * logits. An image is never split, because its rows enter the prompt together.
  *
- * @param held of the tokens in the cache
+ * @param held the keys of the tokens in the cache
  */
 export function reusableTokens(held: readonly string[], { keys, spans }: TokenKeys): number {
   const most = Math.min(held.length, keys.length - 1);

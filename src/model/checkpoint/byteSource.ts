@@ -1,18 +1,18 @@
 /**
- * Where files come from. Node gives ranges of files, a page gives HTTP ranges or Blobs, tests give memory:
- * everything that reads a checkpoint sees only the two interfaces here.
+ * The two interfaces through which everything reads a checkpoint. The bytes may come from files (Node), from HTTP ranges or
+ * Blobs (a page), or from memory (tests).
  */
 import { CheckpointError } from '../../errors.ts';
 
-/** A file's bytes, wherever it lies. */
+/** The bytes of one file. */
 export interface ByteSource {
-  /** What error messages call it, e.g. `model-00001-of-00002.safetensors`. */
+  /** The file's name in error messages, e.g. `model-00001-of-00002.safetensors`. */
   readonly name: string;
   readonly sizeBytes: number;
   /**
-   * Fills all of `target` with the bytes from `offset` on, or throws: never a part, never zeros instead.
+   * Fills all of `target` with the bytes from `offset` on, or throws. It never fills only a part.
    *
-   * @throws CheckpointError CKPT_READ, CKPT_SHORT_READ (the source ends early), CKPT_CHANGED (since it was opened)
+   * @throws CheckpointError CKPT_READ, CKPT_SHORT_READ (the source ends early), CKPT_CHANGED (it changed since it was opened)
    */
   readInto(offset: number, target: Uint8Array): Promise<void>;
   /** Safe to call twice. */
@@ -21,24 +21,26 @@ export interface ByteSource {
 
 /** The files of one checkpoint folder. */
 export interface ModelFiles {
-  /** What error messages call the folder. */
+  /** The folder's name in error messages. */
   readonly name: string;
   /**
+   * Opens a file.
+   *
    * @param fileName a plain name, see `assertSafeFileName`
-   * @returns `null` when there is no such file
+   * @returns `null` if there is no such file
    * @throws CheckpointError CKPT_PATH_UNSAFE, CKPT_NOT_A_FILE, CKPT_READ
    */
   open(fileName: string): Promise<ByteSource | null>;
 }
 
-/** @returns all bytes of `source`; the caller has checked `sizeBytes` against its own limit */
+/** Reads all bytes. The caller must have checked `sizeBytes` against a limit. @throws CheckpointError as `readInto` */
 export async function readAll(source: ByteSource): Promise<Uint8Array> {
   const bytes = new Uint8Array(source.sizeBytes);
   await source.readInto(0, bytes);
   return bytes;
 }
 
-/** A `ByteSource` over bytes in memory, also over a view into a larger buffer. */
+/** A `ByteSource` over bytes in memory. `bytes` may be a view into a larger buffer. */
 export function memorySource(name: string, bytes: Uint8Array): ByteSource {
   return {
     name,
@@ -52,18 +54,18 @@ export function memorySource(name: string, bytes: Uint8Array): ByteSource {
   };
 }
 
-/** The error of a source that ends before `offset + wantedBytes`. */
+/** The error for a source that ends before byte `offset + wantedBytes`. */
 export function shortRead(source: ByteSource, offset: number, wantedBytes: number): CheckpointError {
   return new CheckpointError(
     'CKPT_SHORT_READ',
     `${source.name} ends before byte ${offset + wantedBytes}, which its header or size promised`,
-    { file: source.name, expected: offset + wantedBytes, hint: 'the file was cut: download it again' },
+    { file: source.name, expected: offset + wantedBytes, hint: 'the file is incomplete: download it again' },
   );
 }
 
 /**
- * Refuses every name that could lead out of the checkpoint folder. Shards lie beside their index, so a plain
- * name is enough: no separators of any system, no drive letters, no URL escapes, no control characters.
+ * Refuses every name that could lead out of the checkpoint folder. Shards are in the same folder as their index, so plain names
+ * are enough: no path separators, drive letters, URL escapes or control characters.
  *
  * @throws CheckpointError CKPT_PATH_UNSAFE
  */
@@ -76,7 +78,7 @@ export function assertSafeFileName(fileName: string, namedBy: string): void {
     `${namedBy} names the file ${JSON.stringify(fileName.slice(0, 300))}, which is not a plain file name`,
     {
       file: namedBy,
-      hint: 'weights must lie in the checkpoint folder itself; get the checkpoint from a source you trust',
+      hint: 'weights must be in the checkpoint folder itself; get the checkpoint from a source you trust',
     },
   );
 }

@@ -9,14 +9,14 @@ import { type StoredTensor, unusedTensorWarnings, type WeightEntry, weightEntrie
 
 export type { WeightEntry };
 
-/** Weights travel in pieces of this size at most: it bounds host memory, whatever the size of a tensor. */
+/** Weights are read in chunks of about this size, so that host memory does not grow with the tensors. */
 export const PIECE_BYTES = 4 * 2 ** 20;
 
 const SINGLE_FILE = 'model.safetensors';
 
-/** An open checkpoint: every tensor that the config asks for is there, with its shape, in a dtype we can use. */
+/** An open checkpoint. It has every tensor that the config requires, with the right shape and a supported dtype. */
 export class Checkpoint {
-  /** The tensors of the model by name; others that the files hold are only named in `warnings`. */
+  /** The model's tensors by name. Other tensors in the files are only mentioned in `warnings`. */
   readonly entries: ReadonlyMap<string, WeightEntry>;
   readonly warnings: readonly string[];
   readonly #stored: ReadonlyMap<string, StoredTensor>;
@@ -35,12 +35,12 @@ export class Checkpoint {
   }
 
   /**
-   * Opens `model.safetensors`, or the shards that `model.safetensors.index.json` names. Only headers are read, and
-   * all checks are done here, before a single weight is.
+   * Opens `model.safetensors`, or the shards that `model.safetensors.index.json` names. It reads only headers and makes all
+   * checks, before any weight is read.
    *
    * @throws CheckpointError CKPT_FILE_MISSING (no weights, or only a pickle or an adapter), CKPT_INDEX_INVALID,
    *   CKPT_PATH_UNSAFE, CKPT_SHARD_MISSING, CKPT_TENSOR_MISSING (lists all), CKPT_TENSOR_DUPLICATE,
-   *   CKPT_SHAPE_MISMATCH, CKPT_DTYPE_UNSUPPORTED, ST_* of a header, or what `files` throws
+   *   CKPT_SHAPE_MISMATCH, CKPT_DTYPE_UNSUPPORTED, ST_* for a header, or what `files` throws
    */
   static async open(files: ModelFiles, config: ModelConfig): Promise<Checkpoint> {
     const weightMap = await readWeightMap(files);
@@ -59,12 +59,12 @@ export class Checkpoint {
     }
   }
 
-  /** Whether the model has a tensor of this name: `language_model.lm_head.weight` may be absent (tied embeddings). */
+  /** Whether the model has this tensor, e.g. `language_model.lm_head.weight`, which tied embeddings do without. */
   has(name: string): boolean {
     return this.entries.has(name);
   }
 
-  /** @throws CheckpointError CKPT_TENSOR_MISSING */
+  /** The tensor's dtype, shape, size and file. @throws CheckpointError CKPT_TENSOR_MISSING */
   entry(name: string): WeightEntry {
     const entry = this.entries.get(name);
     if (entry !== undefined) return entry;
@@ -72,16 +72,16 @@ export class Checkpoint {
   }
 
   /**
-   * Fills `target` with the stored bytes of a tensor from `byteOffset` (within the tensor) on.
+   * Fills `target` with the stored bytes of a tensor, from `byteOffset` within the tensor on.
    *
    * @throws CheckpointError CKPT_TENSOR_MISSING, CKPT_READ, CKPT_SHORT_READ, CKPT_CHANGED
-   * @throws InputError INPUT_RANGE if the range leaves the tensor
+   * @throws InputError INPUT_RANGE if the range exceeds the tensor
    */
   async readInto(name: string, byteOffset: number, target: Uint8Array): Promise<void> {
     const { sizeBytes } = this.entry(name);
     if (!Number.isInteger(byteOffset) || byteOffset < 0 || byteOffset + target.byteLength > sizeBytes) {
       const range = `${target.byteLength} bytes from ${byteOffset} on`;
-      throw new InputError('INPUT_RANGE', `${name} has ${sizeBytes} bytes, ${range} were asked for`, {
+      throw new InputError('INPUT_RANGE', `${name} has ${sizeBytes} bytes, but ${range} were requested`, {
         tensor: name,
       });
     }
@@ -89,15 +89,15 @@ export class Checkpoint {
     await source.readInto(begin + byteOffset, target);
   }
 
-  /** Closes the files; nothing can be read afterwards. Safe to call twice. */
+  /** Closes the files. Nothing can be read afterwards. Safe to call twice. */
   async close(): Promise<void> {
     await Promise.all(this.#sources.map((source) => source.close()));
   }
 }
 
 /**
- * @param sources receives what was opened, so that the caller can close it after a failure too
- * @returns the names of the files that are not there
+ * @param sources receives the opened files, so that the caller can close them even after a failure
+ * @returns the names of the missing files
  */
 async function openSources(
   files: ModelFiles,
@@ -126,7 +126,7 @@ async function missingFilesError(
   );
 }
 
-/** No safetensors here: says what is here instead, where it is something well known. */
+/** The error for a folder without safetensors. It names a well-known other format that is there instead. */
 async function noWeightsError(files: ModelFiles): Promise<CheckpointError> {
   const merge = 'this is a LoRA adapter: merge it into its base model and save that as safetensors';
   const convert = 'pickle files can run code and are never read: convert them to safetensors first';
@@ -155,7 +155,7 @@ async function readHeaders(sources: readonly ByteSource[]): Promise<Map<string, 
       const other = stored.get(name);
       if (other !== undefined) {
         const message = `tensor ${shownName(name)} is in ${other.source.name} and in ${source.name}`;
-        const hint = 'the files are of different checkpoints: download all of them again';
+        const hint = 'the files belong to different checkpoints: download all of them again';
         const where = { tensor: name, file: source.name };
         throw new CheckpointError('CKPT_TENSOR_DUPLICATE', message, { ...where, hint });
       }
@@ -179,7 +179,7 @@ function assertIndexTrue(
       file: INDEX_FILE,
       tensor: wrong[0][0],
       actual: wrong.map(([name]) => name),
-      hint: 'index and files are of different checkpoints: download all of them again',
+      hint: 'index and files belong to different checkpoints: download all of them again',
     },
   );
 }

@@ -1,4 +1,4 @@
-/** A checkpoint folder on disk, read range by range. Only this file knows that checkpoints can be files. */
+/** A checkpoint folder on disk, read range by range. */
 import type { BigIntStats } from 'node:fs';
 import { constants, type FileHandle, open, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -6,12 +6,12 @@ import { CheckpointError } from '../../errors.ts';
 import { assertSafeFileName, type ByteSource, type ModelFiles, shortRead } from './byteSource.ts';
 
 /**
- * The files of the folder `path`. Links out of it are followed only into the blobs of the Hugging Face cache that
- * the folder is a snapshot of; pipes, devices and directories are refused before anything is read from them.
+ * The files of the folder `path`. The only links that may leave the folder are those of a Hugging Face cache snapshot into the
+ * cache's blobs. Pipes, devices and directories are refused before anything is read from them.
  *
- * @returns files whose `open` and `readInto` throw CheckpointError: CKPT_FILE_MISSING (no such folder),
- *   CKPT_PATH_UNSAFE, CKPT_NOT_A_FILE, CKPT_READ (the system's error is the `cause`), CKPT_SHORT_READ,
- *   CKPT_CHANGED (size, time or identity differ from those at `open`)
+ * @returns files whose `open` and `readInto` throw CheckpointError: CKPT_FILE_MISSING (no such folder), CKPT_PATH_UNSAFE,
+ *   CKPT_NOT_A_FILE, CKPT_READ (the system's error is the `cause`), CKPT_SHORT_READ, CKPT_CHANGED (size, time or identity differ
+ *   from those at `open`)
  */
 export function folderFiles(path: string): ModelFiles {
   return {
@@ -22,7 +22,7 @@ export function folderFiles(path: string): ModelFiles {
       const filePath = await ifExists(realpath(join(folder, fileName)), fileName);
       const stats = filePath === null ? null : await ifExists(stat(filePath, { bigint: true }), fileName);
       if (filePath === null || stats === null) return null;
-      // The kind first: a link to a device is told as what it is, and opening a pipe would wait for its writer.
+      // Check the kind before opening: opening a pipe would wait for its writer. And before the path, for the better message.
       assertFile(stats, fileName);
       assertInside(filePath, folder, fileName);
       return openFile(filePath, fileName);
@@ -31,7 +31,7 @@ export function folderFiles(path: string): ModelFiles {
 }
 
 async function openFile(filePath: string, name: string): Promise<ByteSource> {
-  // O_NONBLOCK (absent on Windows): should the file have become a pipe since `stat`, opening it must not wait.
+  // O_NONBLOCK (absent on Windows): if the file has become a pipe since `stat`, opening it must not block.
   const flags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
   let handle: FileHandle;
   let opened: BigIntStats;
@@ -61,7 +61,7 @@ async function openFile(filePath: string, name: string): Promise<ByteSource> {
         if (bytesRead === 0) throw shortRead(source, offset, target.byteLength);
         filled += bytesRead;
       }
-      // After the read, and by path: the handle would still show the old file when another was moved over it.
+      // By path and after the read: if another file was moved over this one, the handle would still show the old file.
       const now = await ifExists(stat(filePath, { bigint: true }), name);
       if (now === null || !isSameFile(now, opened)) throw changedError(name);
     },
@@ -83,7 +83,7 @@ async function realFolder(path: string): Promise<string> {
   });
 }
 
-/** @returns null where the file does not exist; every other failure of the system is a CKPT_READ */
+/** @returns null if the file does not exist @throws CheckpointError CKPT_READ for any other failure */
 async function ifExists<T>(result: Promise<T>, name: string): Promise<T | null> {
   try {
     return await result;
@@ -103,11 +103,11 @@ function assertFile(stats: BigIntStats, name: string): void {
   });
 }
 
-/** @param filePath and `folder` with all links resolved */
+/** `filePath` and `folder` must have all links resolved. @throws CheckpointError CKPT_PATH_UNSAFE */
 function assertInside(filePath: string, folder: string, name: string): void {
   const fileFolder = dirname(filePath);
   if (fileFolder === folder) return;
-  // The cache's layout: <repo>/snapshots/<commit>/<name> is a link to <repo>/blobs/<hash>.
+  // The layout of the cache: <repo>/snapshots/<commit>/<name> is a link to <repo>/blobs/<hash>.
   const isSnapshot = basename(dirname(folder)) === 'snapshots';
   if (isSnapshot && fileFolder === join(folder, '..', '..', 'blobs')) return;
   throw new CheckpointError('CKPT_PATH_UNSAFE', `${name} is a link that leaves the checkpoint folder`, {
@@ -123,7 +123,7 @@ function isSameFile(a: BigIntStats, b: BigIntStats): boolean {
 function changedError(name: string): CheckpointError {
   return new CheckpointError('CKPT_CHANGED', `${name} was changed or replaced while it was being read`, {
     file: name,
-    hint: 'wait until its download has ended, then load again',
+    hint: 'wait until its download is complete, then load again',
   });
 }
 

@@ -7,9 +7,11 @@ export const INDEX_FILE = 'model.safetensors.index.json';
 const MAX_INDEX_BYTES = 64 * 2 ** 20;
 
 /**
- * @returns the file name of each tensor, every one checked to be a plain name; null where there is no index
- * @throws CheckpointError CKPT_INDEX_INVALID (not JSON, over 64 MB, no weight_map of texts), CKPT_PATH_UNSAFE, or
- *   what `files` throws
+ * Reads the index.
+ *
+ * @returns the file name of each tensor, checked to be a plain name; null if there is no index
+ * @throws CheckpointError CKPT_INDEX_INVALID (not JSON, over 64 MiB, or no weight_map of strings), CKPT_PATH_UNSAFE, or what
+ *   `files` throws
  */
 export async function readWeightMap(files: ModelFiles): Promise<ReadonlyMap<string, string> | null> {
   const source = await files.open(INDEX_FILE);
@@ -39,7 +41,8 @@ export async function readWeightMap(files: ModelFiles): Promise<ReadonlyMap<stri
   const pairs = Object.entries(weightMap);
   if (pairs.length === 0) throw invalid('has an empty weight_map');
   for (const [tensor, file] of pairs) {
-    if (typeof file !== 'string') throw invalid(`maps ${shownName(tensor)} to what is no file name`);
+    if (typeof file !== 'string')
+      throw invalid(`maps ${shownName(tensor)} to something other than a file name`);
     assertSafeFileName(file, INDEX_FILE);
   }
   return new Map(pairs as [string, string][]);

@@ -1,4 +1,4 @@
-/** `config.json` of a checkpoint: every dimension of the model, checked before anything is built on it. */
+/** `config.json` of a checkpoint: every dimension of the model, checked before it is used. */
 import { CheckpointError, ConfigError } from '../../errors.ts';
 import {
   assertConfigSize,
@@ -19,11 +19,11 @@ import { type ModelFiles, readAll } from './byteSource.ts';
 export interface ModelConfig {
   readonly vision: VisionConfig;
   readonly llm: LlmConfig;
-  /** Linear layers of the projector between the two (`linear_proj`). */
+  /** Number of linear layers in the projector between the two (`linear_proj`). */
   readonly mlpDepths: number;
 }
 
-/** The vision tower. Sizes in pixels (`patchSize`, `windowSize`), patches (`spatialMergeSize`) or features. */
+/** The vision tower. `patchSize` and `windowSize` are in pixels, `spatialMergeSize` in patches, other sizes in features. */
 export interface VisionConfig {
   readonly depth: number;
   readonly hiddenSize: number;
@@ -38,7 +38,7 @@ export interface VisionConfig {
   readonly tokensPerSecond: number;
   readonly windowSize: number;
   readonly outHiddenSize: number;
-  /** Blocks that attend within the whole frame; the others attend within a window. */
+  /** Blocks whose attention spans a whole frame; that of the others spans a window. */
   readonly fullAttentionBlockIndexes: readonly number[];
 }
 
@@ -67,16 +67,16 @@ export interface LlmConfig {
   readonly videoStartToken: number;
 }
 
-// Wide enough for any model of this kind, narrow enough that no product of them leaves the safe integers.
+// Large enough for any model of this kind, small enough that all products are safe integers.
 const FEATURES = { min: 1, max: 2 ** 20 };
 const HEADS = { min: 1, max: 4096 };
 const LAYERS = { min: 1, max: 1024 };
 const TOKEN_ID = { min: 0, max: 2 ** 31 - 1 };
 
 /**
- * Reads and parses `config.json`; its size is checked before it is read.
+ * Reads and parses `config.json`.
  *
- * @throws ConfigError CONFIG_MISSING without the file, else as `parseModelConfig`
+ * @throws ConfigError CONFIG_MISSING if there is no file, otherwise as `parseModelConfig`; CheckpointError as `files`
  */
 export async function readModelConfig(files: ModelFiles): Promise<ModelConfig> {
   const source = await files.open('config.json');
@@ -95,15 +95,15 @@ export async function readModelConfig(files: ModelFiles): Promise<ModelConfig> {
 }
 
 /**
- * Parses `config.json` and checks each field on its own, then the fields against each other.
+ * Parses `config.json` and checks each field, then the fields against each other.
  *
  * @param bytes UTF-8 JSON, with or without a byte order mark
- * @param file what messages call it
- * @throws ConfigError CONFIG_PARSE, CONFIG_TOO_LARGE (over 16 MB), CONFIG_MISSING, CONFIG_TYPE, CONFIG_RANGE,
- *   CONFIG_INCONSISTENT (heads, sections, windows), CONFIG_ROPE_UNKNOWN, CONFIG_UNSUPPORTED (another activation)
+ * @param file the file's name in error messages
+ * @throws ConfigError CONFIG_PARSE, CONFIG_TOO_LARGE (over 16 MiB), CONFIG_MISSING, CONFIG_TYPE, CONFIG_RANGE,
+ *   CONFIG_INCONSISTENT (heads, sections, windows), CONFIG_ROPE_UNKNOWN, CONFIG_UNSUPPORTED (e.g. another activation)
  * @throws CheckpointError CKPT_DTYPE_UNSUPPORTED for a quantised checkpoint
  *
- * Follows: REFERENCE section 1 for the vision defaults; transformers 4.49 Qwen2Config for those of the language model.
+ * Follows: REFERENCE section 1 for the vision defaults; transformers 4.49, Qwen2Config, for those of the language model
  */
 export function parseModelConfig(bytes: Uint8Array, file: string): ModelConfig {
   const config = parseConfigObject(bytes, file);
@@ -120,7 +120,7 @@ export function parseModelConfig(bytes: Uint8Array, file: string): ModelConfig {
 
 function parseVision(vision: JsonObject): VisionConfig {
   if (!vision.fields.has('hidden_size')) {
-    const hint = "the reference's default of 3584 would build another tower; the published model has 1280";
+    const hint = "the reference's default of 3584 is for another tower; the published model has 1280";
     throw fieldError('CONFIG_MISSING', vision, 'hidden_size', 'the width of the vision tower', hint);
   }
   assertOnly(vision, 'hidden_act', 'silu');
@@ -133,7 +133,7 @@ function parseVision(vision: JsonObject): VisionConfig {
   const windowSize = integerField(vision, 'window_size', { min: 1, max: 2 ** 16 }, 112);
   const headDim = hiddenSize / numHeads;
   if (headDim % 4 !== 0) {
-    const expected = `a multiple of 4 · num_heads (${numHeads}), for the row and column halves of the rotary`;
+    const expected = `a multiple of 4 · num_heads (${numHeads}), for rotary embedding by row and column`;
     throw fieldError('CONFIG_INCONSISTENT', vision, 'hidden_size', expected);
   }
   if (windowSize < patchSize * spatialMergeSize) {
@@ -161,7 +161,7 @@ function parseFullAttentionBlocks(vision: JsonObject, depth: number): readonly n
   const key = 'fullatt_block_indexes';
   const indexes = integersField(vision, key, { min: 0, max: LAYERS.max }, [7, 15, 23, 31]);
   if (new Set(indexes).size === indexes.length && indexes.every((index) => index < depth)) return indexes;
-  const expected = `different numbers below depth (${depth})`;
+  const expected = `distinct numbers below depth (${depth})`;
   throw fieldError('CONFIG_RANGE', vision, key, expected, 'the default is [7, 15, 23, 31], for 32 blocks');
 }
 
@@ -170,7 +170,7 @@ function parseLlm(llm: JsonObject): LlmConfig {
   assertOnly(llm, 'use_sliding_window', false);
   const hiddenSize = integerField(llm, 'hidden_size', FEATURES, 4096);
   const numAttentionHeads = integerField(llm, 'num_attention_heads', HEADS, 32);
-  // Qwen2Config: null means one kv head for each head, a missing field means 32.
+  // As in Qwen2Config, null means one KV head per query head, and a missing field means 32.
   const numKeyValueHeads =
     llm.fields.get('num_key_value_heads') === null
       ? numAttentionHeads
@@ -212,7 +212,7 @@ function parseRope(llm: JsonObject): LlmConfig['rope'] {
   if (value === 'm_rope' || value === 'video_rope') return value;
   if (value === false) return 'none';
   const hint =
-    'there is no safe default: each gives other positions to image tokens; the goldens and m2-tiny use "m_rope"';
+    'there is no safe default, as each value gives image tokens different positions; m2-tiny uses "m_rope"';
   throw fieldError('CONFIG_ROPE_UNKNOWN', llm, 'use_llm_3drope', '"m_rope", "video_rope" or false', hint);
 }
 
@@ -221,7 +221,7 @@ function parseMropeSection(llm: JsonObject, rope: LlmConfig['rope'], headDim: nu
   const type = scaling?.fields.get('rope_type') ?? scaling?.fields.get('type') ?? 'default';
   if (scaling !== null && type !== 'default' && type !== 'mrope') {
     const key = scaling.fields.has('rope_type') ? 'rope_type' : 'type';
-    throw fieldError('CONFIG_UNSUPPORTED', scaling, key, '"mrope" or "default", all that is implemented');
+    throw fieldError('CONFIG_UNSUPPORTED', scaling, key, '"mrope" or "default", the only supported values');
   }
   if (rope === 'none') return [];
   const required = objectField(llm, 'rope_scaling', `"${rope}" needs rope_scaling.mrope_section`);
@@ -247,9 +247,9 @@ function assertNotQuantised(object: JsonObject): void {
 }
 
 /**
- * The patches that the processor cuts must be those that the vision tower was built for.
+ * Checks that the processor's patches match the vision tower.
  *
- * @throws ConfigError CONFIG_INCONSISTENT
+ * @throws ConfigError CONFIG_INCONSISTENT if they differ
  */
 export function assertProcessorFits(vision: VisionConfig, processor: ImageProcessorConfig): void {
   const pairs = [
@@ -262,7 +262,7 @@ export function assertProcessorFits(vision: VisionConfig, processor: ImageProces
     const file = 'preprocessor_config.json';
     throw new ConfigError(
       'CONFIG_INCONSISTENT',
-      `${file}: ${field} is ${actual}, the vision tower in config.json has ${expected}`,
+      `${file}: ${field} is ${actual}, but config.json has ${expected} for the vision tower`,
       { file, field, expected, actual, hint: 'take both files from the same checkpoint' },
     );
   }

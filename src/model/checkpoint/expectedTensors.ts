@@ -1,4 +1,4 @@
-/** Which tensors a checkpoint must hold, and their shapes: the one place where names and dimensions meet. */
+/** The names and shapes of the tensors that a checkpoint must have. */
 import type { LlmConfig, ModelConfig, VisionConfig } from './config.ts';
 
 export interface ExpectedTensor {
@@ -7,8 +7,8 @@ export interface ExpectedTensor {
 }
 
 /**
- * @returns every tensor of the model, once, in the order in which the forward pass uses them; linear weights are
- *   [out, in]. With tied embeddings there is no `language_model.lm_head.weight`.
+ * Lists every tensor of the model, in the order in which the forward pass uses them. Linear weights are [out, in]. With tied
+ * embeddings there is no `language_model.lm_head.weight`.
  *
  * Follows: REFERENCE section 1 (names as `save_pretrained` writes them)
  */
@@ -51,7 +51,7 @@ function visionTensors(vision: VisionConfig): ExpectedTensor[] {
 function projectorTensors({ vision, llm, mlpDepths }: ModelConfig): ExpectedTensor[] {
   const tensors = linear('linear_proj.0', llm.hiddenSize, vision.outHiddenSize);
   for (let layer = 1; layer < mlpDepths; layer++) {
-    tensors.push(...linear(`linear_proj.${2 * layer}`, llm.hiddenSize, llm.hiddenSize)); // odd numbers are GELUs
+    tensors.push(...linear(`linear_proj.${2 * layer}`, llm.hiddenSize, llm.hiddenSize)); // the odd ones are GELUs
   }
   return tensors;
 }

@@ -1,7 +1,7 @@
 /**
- * The header of a safetensors file: 8 bytes of length (little-endian), then JSON that says where each tensor's
- * bytes lie. It comes from strangers, and a wrong offset would read the wrong weights without a sound: so it is
- * believed only when it describes every byte of the file, once.
+ * The header of a safetensors file: its length in 8 bytes (little-endian), then JSON with the byte range of each tensor. It is
+ * untrusted, and a wrong offset would silently give wrong weights. So it is accepted only if it describes every byte of the
+ * file exactly once.
  */
 // @ts-expect-error: the package ships no types
 import * as safetensorsPackage from 'safetensors';
@@ -10,9 +10,10 @@ import type { WeightDtype } from '../../gpu/weightFormats.ts';
 import { isJsonObject, parseJson, scanJson, shown, shownName } from '../../json.ts';
 import type { ByteSource } from './byteSource.ts';
 
-/** Bytes of one weight. */
+/** Bytes per weight. */
 export const WEIGHT_BYTES: Readonly<Record<WeightDtype, number>> = { f32: 4, bf16: 2, f16: 2 };
 
+/** A tensor's entry in the header. */
 export interface TensorEntry {
   readonly name: string;
   /** As stored: `F32`, `BF16`, `F16`, `I64`, … */
@@ -26,7 +27,7 @@ export interface TensorEntry {
 const LENGTH_BYTES = 8;
 const MAX_HEADER_BYTES = 100_000_000; // as in the Rust library
 
-// Every dtype of the format, with its width in bits.
+// Every dtype of the format, and its width in bits.
 const DTYPE_BITS = new Map<string, number>([
   ['F4', 4],
   ...['F6_E2M3', 'F6_E3M2'].map((dtype) => [dtype, 6] as const),
@@ -39,13 +40,13 @@ const DTYPE_BITS = new Map<string, number>([
 ]);
 
 /**
- * Reads and validates the header: nothing is allocated before its length is known to be sane, and tensors must
- * lie one after the other, without holes or overlaps, from the header's end to the file's end.
+ * Reads and validates the header. Its length is checked before anything is allocated. The tensors must fill the rest of the
+ * file one after the other, without holes or overlaps.
  *
- * @returns the tensors by name, in the order of their bytes
+ * @returns the tensors by name, in file order
  * @throws CheckpointError ST_TOO_SHORT, ST_HEADER_TOO_LARGE (over 100 MB), ST_HEADER_PAST_END, ST_HEADER_INVALID,
  *   ST_METADATA_INVALID, ST_DTYPE_UNKNOWN, ST_SHAPE_INVALID, ST_OVERFLOW, ST_SHAPE_MISMATCH, ST_OFFSET_INVALID,
- *   ST_OFFSET_PAST_END, ST_OVERLAP, ST_HOLE, ST_NOT_COVERED (also for a repeated name), or what `source` throws
+ *   ST_OFFSET_PAST_END, ST_OVERLAP, ST_HOLE, ST_NOT_COVERED (also for a duplicate name), or what `source` throws
  *
  * Follows: safetensors 0.8 (Rust), SafeTensors::read_metadata and Metadata::validate
  */
@@ -68,12 +69,12 @@ async function readHeaderBytes(source: ByteSource): Promise<Uint8Array> {
     throw headerError(
       'ST_TOO_SHORT',
       file,
-      `has ${source.sizeBytes} bytes, a safetensors file starts with ${LENGTH_BYTES}`,
+      `has ${source.sizeBytes} bytes, but a safetensors file starts with ${LENGTH_BYTES}`,
     );
   }
   const lengthBytes = new Uint8Array(LENGTH_BYTES);
   await source.readInto(0, lengthBytes);
-  const length = new DataView(lengthBytes.buffer).getBigUint64(0, true); // compared as BigInt: it may exceed 2^53
+  const length = new DataView(lengthBytes.buffer).getBigUint64(0, true); // a BigInt: it may exceed 2^53
   if (length > BigInt(MAX_HEADER_BYTES)) {
     throw headerError(
       'ST_HEADER_TOO_LARGE',
@@ -94,7 +95,7 @@ async function readHeaderBytes(source: ByteSource): Promise<Uint8Array> {
 }
 
 function parseHeader(headerBytes: Uint8Array, file: string): Map<string, unknown> {
-  // The format wants the brace first, which also keeps a byte order mark out.
+  // The format requires the brace first, which also excludes a byte order mark.
   if (headerBytes[0] !== '{'.charCodeAt(0)) {
     throw headerError('ST_HEADER_INVALID', file, 'has a header that does not start with {');
   }
@@ -109,7 +110,7 @@ function parseHeader(headerBytes: Uint8Array, file: string): Map<string, unknown
   const isStringMap =
     isJsonObject(metadata) && Object.values(metadata).every((value) => typeof value === 'string');
   if (!isStringMap) {
-    throw headerError('ST_METADATA_INVALID', file, 'has __metadata__ that does not map names to texts');
+    throw headerError('ST_METADATA_INVALID', file, 'has __metadata__ that does not map names to strings');
   }
   const { outerKeys } = scanJson(headerBytes);
   if (outerKeys !== header.size) {
@@ -124,10 +125,10 @@ function parseEntry(name: string, value: unknown, dataBegin: number, file: strin
   const { dtype, shape, data_offsets: offsets } = value;
   const bits = typeof dtype === 'string' ? DTYPE_BITS.get(dtype) : undefined;
   if (bits === undefined) {
-    throw fail('ST_DTYPE_UNKNOWN', `has dtype ${shown(dtype)}, which the format does not know`);
+    throw fail('ST_DTYPE_UNKNOWN', `has dtype ${shown(dtype)}, which is not part of the format`);
   }
   if (!Array.isArray(shape) || !shape.every(isSize)) {
-    throw fail('ST_SHAPE_INVALID', `has shape ${shown(shape)}, expected integers from 0 on`);
+    throw fail('ST_SHAPE_INVALID', `has shape ${shown(shape)}, expected non-negative integers`);
   }
   const isPair = Array.isArray(offsets) && offsets.length === 2 && offsets.every(Number.isSafeInteger);
   if (!isPair || offsets[0] < 0 || offsets[1] < offsets[0]) {
@@ -137,18 +138,18 @@ function parseEntry(name: string, value: unknown, dataBegin: number, file: strin
   for (const size of shape) {
     tensorBits *= size;
     if (tensorBits > Number.MAX_SAFE_INTEGER) {
-      throw fail('ST_OVERFLOW', `has shape ${shown(shape)}, more than any file holds`);
+      throw fail('ST_OVERFLOW', `has shape ${shown(shape)}, larger than any file`);
     }
   }
   const [begin, end] = offsets;
   if ((end - begin) * 8 !== tensorBits) {
     const byShape = `${tensorBits / 8} bytes by its shape ${shown(shape)} and dtype ${dtype}`;
-    throw fail('ST_SHAPE_MISMATCH', `has ${byShape}, ${end - begin} by its offsets`);
+    throw fail('ST_SHAPE_MISMATCH', `has ${byShape}, but ${end - begin} by its offsets`);
   }
   return { name, dtype: dtype as string, shape, begin: dataBegin + begin, end: dataBegin + end };
 }
 
-/** @param entries in the order of their bytes */
+/** @param entries in file order */
 function assertCovered(entries: readonly TensorEntry[], dataBegin: number, source: ByteSource): void {
   let covered = dataBegin;
   for (const { name, begin, end } of entries) {
@@ -160,7 +161,7 @@ function assertCovered(entries: readonly TensorEntry[], dataBegin: number, sourc
       throw fail('ST_OVERLAP', `begins at byte ${begin}, inside the tensor that ends at ${covered}`);
     }
     if (begin > covered) {
-      throw fail('ST_HOLE', `begins at byte ${begin}, the bytes from ${covered} on belong to nothing`);
+      throw fail('ST_HOLE', `begins at byte ${begin}, but the bytes from ${covered} on belong to no tensor`);
     }
     covered = end;
   }
@@ -168,13 +169,13 @@ function assertCovered(entries: readonly TensorEntry[], dataBegin: number, sourc
   throw headerError(
     'ST_NOT_COVERED',
     source.name,
-    `has ${source.sizeBytes} bytes, its tensors end at byte ${covered}`,
+    `has ${source.sizeBytes} bytes, but its tensors end at byte ${covered}`,
   );
 }
 
 /**
- * A second opinion: the npm package checks nothing, but of a clean header (no `__metadata__`, at byte 0 of its own
- * buffer) it must see the same tensors.
+ * Cross-checks with the npm package, which validates nothing itself: given a clean header (without `__metadata__`, at byte 0 of
+ * its buffer) it must find the same tensors.
  */
 function assertPackageAgrees(entries: readonly TensorEntry[], dataBegin: number, file: string): void {
   const clean = entries.map(({ name, dtype, shape, begin, end }) => [

@@ -1,4 +1,4 @@
-/** A checkpoint folder on a server, read range by range: what `folderFiles` is to Node. */
+/** A checkpoint folder on a server, read range by range; the counterpart of `folderFiles` for pages. */
 import { CheckpointError, InputError } from '../../errors.ts';
 import {
   assertSafeFileName,
@@ -8,16 +8,16 @@ import {
   shortRead,
 } from './byteSource.ts';
 
-/** A file's first request asks for so much: small files and the headers of large ones need no other. */
+/** Size of a file's first request. Small files and the headers of large ones need no other. */
 const FIRST_BYTES = 8 * 2 ** 20;
 
 /**
- * The files of the folder at `baseUrl`. From a server that knows no ranges a file comes whole, and stays in memory while it is open.
+ * The files of the folder at `baseUrl`. If the server does not support ranges, an open file is kept whole in memory.
  *
  * @param baseUrl absolute, or relative to the page, e.g. `models/m2-tiny`
- * @returns files whose `open` and `readInto` throw CheckpointError: CKPT_PATH_UNSAFE, CKPT_READ (no answer, or not the bytes
- *   that were asked for), CKPT_SHORT_READ, CKPT_CHANGED (size or ETag differ from those at `open`)
- * @throws InputError INPUT_TYPE (no URL that files can be fetched from)
+ * @returns files whose `open` and `readInto` throw CheckpointError: CKPT_PATH_UNSAFE, CKPT_READ (no answer, or a wrong one),
+ *   CKPT_SHORT_READ, CKPT_CHANGED (size or ETag differ from those at `open`)
+ * @throws InputError INPUT_TYPE if `baseUrl` is not an http or https URL
  */
 export function urlFiles(baseUrl: string | URL): ModelFiles {
   const base = absoluteUrl(baseUrl);
@@ -28,7 +28,7 @@ export function urlFiles(baseUrl: string | URL): ModelFiles {
       const url = new URL(base);
       url.pathname = `${base.pathname.replace(/\/$/, '')}/${fileName}`;
       const response = await request(url, 0, FIRST_BYTES);
-      // Some servers answer every unknown path with their start page; no file of a checkpoint is one.
+      // Some servers answer every unknown path with their start page. No file of a checkpoint is HTML.
       const isPage = response.headers.get('content-type')?.startsWith('text/html');
       if (response.status === 404 || response.status === 410 || isPage) {
         await response.body?.cancel();
@@ -39,15 +39,15 @@ export function urlFiles(baseUrl: string | URL): ModelFiles {
       if (response.status === 200) return memorySource(fileName, first);
       const sizeBytes = totalBytes(response);
       if (sizeBytes === null)
-        throw readError(url, 'the answer does not say how long the file is', RANGE_HINT);
+        throw readError(url, 'the answer does not give the size of the file', RANGE_HINT);
       if (sizeBytes <= first.byteLength) return memorySource(fileName, first);
       return rangeSource(fileName, url, { sizeBytes, first, etag: response.headers.get('etag') });
     },
   };
 }
 
-const ANSWER_HINT = 'check the address; a server elsewhere must send Access-Control-Allow-Origin';
-const RANGE_HINT = 'a server elsewhere must send Access-Control-Expose-Headers: Content-Range';
+const ANSWER_HINT = 'check the address; a server of another origin must send Access-Control-Allow-Origin';
+const RANGE_HINT = 'a server of another origin must send Access-Control-Expose-Headers: Content-Range';
 
 interface OpenedFile {
   readonly sizeBytes: number;
@@ -62,7 +62,7 @@ function rangeSource(name: string, url: URL, { sizeBytes, first, etag }: OpenedF
     sizeBytes,
     async readInto(offset, target) {
       const end = offset + target.byteLength;
-      if (end === offset) return; // HTTP has no range of no bytes
+      if (end === offset) return; // HTTP has no empty ranges
       if (end > sizeBytes) throw shortRead(this, offset, target.byteLength);
       if (end <= first.byteLength) return target.set(first.subarray(offset, end));
       const response = await request(url, offset, target.byteLength);
@@ -81,7 +81,7 @@ function rangeSource(name: string, url: URL, { sizeBytes, first, etag }: OpenedF
 }
 
 async function request(url: URL, offset: number, sizeBytes: number): Promise<Response> {
-  // `accept` without text/html: development servers then answer 404 where there is no file.
+  // Without text/html in `accept`, development servers answer 404 if there is no file.
   const headers = { range: `bytes=${offset}-${offset + sizeBytes - 1}`, accept: 'application/octet-stream' };
   try {
     return await fetch(url, { headers });
@@ -93,7 +93,7 @@ async function request(url: URL, offset: number, sizeBytes: number): Promise<Res
 async function bytesOf(response: Response, url: URL, allowed: readonly number[]): Promise<Uint8Array> {
   if (!allowed.includes(response.status)) {
     await response.body?.cancel();
-    throw readError(url, `the server answers ${response.status}`, 'open the address in a browser');
+    throw readError(url, `the server answers ${response.status}`, 'open the address in a browser to see why');
   }
   try {
     return new Uint8Array(await response.arrayBuffer());
@@ -102,7 +102,7 @@ async function bytesOf(response: Response, url: URL, allowed: readonly number[])
   }
 }
 
-/** @returns the file's whole size, which a partial answer states: `Content-Range: bytes 0-99/1234` */
+/** @returns the size of the whole file from `Content-Range: bytes 0-99/1234`; null if it is missing */
 function totalBytes(response: Response): number | null {
   const total = /\/(\d+)$/.exec(response.headers.get('content-range') ?? '')?.[1];
   return total === undefined ? null : Number(total);
@@ -113,11 +113,11 @@ function absoluteUrl(baseUrl: string | URL): URL {
     const url = new URL(baseUrl, globalThis.location?.href);
     if (/^https?:$/.test(url.protocol)) return url;
   } catch {
-    // no URL: as with one of another kind
+    // not a URL: the error below
   }
-  throw new InputError('INPUT_TYPE', `${String(baseUrl)} is no http or https URL of a folder`, {
+  throw new InputError('INPUT_TYPE', `${String(baseUrl)} is not an http or https URL`, {
     field: 'baseUrl',
-    hint: 'in Node give an absolute one, and for a folder on disk its path to load',
+    hint: 'in Node give an absolute URL; for a folder on disk give its path to load()',
   });
 }
 

@@ -1,4 +1,4 @@
-/** A full check of the stored weights, for checkpoints that came over a network or out of a conversion. */
+/** A full check of the stored weights, e.g. after a download or a conversion. */
 import { CheckpointError } from '../../errors.ts';
 import { type Checkpoint, PIECE_BYTES, type WeightEntry } from './checkpoint.ts';
 import { WEIGHT_BYTES } from './safetensors.ts';
@@ -9,13 +9,13 @@ export interface VerifyProgress {
 }
 
 /**
- * Reads every weight of the model, in pieces of 4 MiB at most. Loading does not do this: it costs a read of the
- * whole checkpoint.
+ * Reads every weight of the model, at most 4 MiB at a time, and checks it. Loading does not do this, because it takes as long as
+ * reading the whole checkpoint.
  *
- * @param options.onProgress called after each piece
- * @returns warnings: weights that are zero throughout, which no trained model has
- * @throws CheckpointError CKPT_NONFINITE names the first tensor with a NaN or an infinity and the flat index of the
- *   value; CKPT_READ, CKPT_SHORT_READ, CKPT_CHANGED
+ * @param options.onProgress called after each chunk
+ * @returns warnings about weights that are all zero, which no trained model has
+ * @throws CheckpointError CKPT_NONFINITE with the first tensor that has a NaN or an infinity, and the value's flat index;
+ *   CKPT_READ, CKPT_SHORT_READ, CKPT_CHANGED
  */
 export async function verifyWeights(
   checkpoint: Checkpoint,
@@ -38,15 +38,15 @@ export async function verifyWeights(
       doneBytes += bytes.byteLength;
       options.onProgress?.({ doneBytes, totalBytes });
     }
-    // Biases may be zero (a projection trained without), matrices and norms may not.
+    // A bias may be zero (trained without one), a matrix or a norm may not.
     if (isZero && entry.name.endsWith('.weight')) {
-      warnings.push(`${entry.file}: tensor ${entry.name} is zero throughout, from index 0 on`);
+      warnings.push(`${entry.file}: tensor ${entry.name} is all zeros`);
     }
   }
   return warnings;
 }
 
-// A value is NaN or infinite when all bits of its exponent are set; it is zero when all but the sign are clear.
+// A value is NaN or infinite if all bits of its exponent are set, and zero if all bits but the sign are clear.
 const EXPONENT_MASK = { f32: 0x7f80_0000, bf16: 0x7f80, f16: 0x7c00 };
 const MAGNITUDE_MASK = { f32: 0x7fff_ffff, bf16: 0x7fff, f16: 0x7fff };
 

@@ -1,4 +1,4 @@
-/** The tensors that a checkpoint's files hold, compared with those that its config asks for. */
+/** Compares the tensors in a checkpoint's files with those that its config requires. */
 import { CheckpointError } from '../../errors.ts';
 import type { WeightDtype } from '../../gpu/weightFormats.ts';
 import { shown, shownName } from '../../json.ts';
@@ -17,13 +17,15 @@ export interface WeightEntry {
   readonly file: string;
 }
 
-/** A tensor of any file of the checkpoint, needed or not. */
+/** Any tensor in a file of the checkpoint, needed or not. */
 export interface StoredTensor extends TensorEntry {
   readonly source: ByteSource;
 }
 
 /**
- * @returns the tensors that the config asks for, by name, in the order of `expectedTensors`
+ * Finds the tensors that the config requires.
+ *
+ * @returns the tensors by name, in the order of `expectedTensors`
  * @throws CheckpointError CKPT_TENSOR_MISSING (one error that lists all), CKPT_SHAPE_MISMATCH, CKPT_DTYPE_UNSUPPORTED
  */
 export function weightEntries(
@@ -45,7 +47,7 @@ export function weightEntries(
     if (shape.length !== tensor.shape.length || shape.some((size, axis) => size !== tensor.shape[axis])) {
       throw new CheckpointError(
         'CKPT_SHAPE_MISMATCH',
-        `${file}: tensor ${name} has shape ${shown(tensor.shape)}, config.json asks for ${shown(shape)}`,
+        `${file}: tensor ${name} has shape ${shown(tensor.shape)}, but config.json requires ${shown(shape)}`,
         { file, tensor: name, expected: shape, actual: tensor.shape, hint },
       );
     }
@@ -66,7 +68,7 @@ function weightDtype({ name, dtype, source }: StoredTensor): WeightDtype {
   );
 }
 
-/** @returns one line for each kind of tensor that the files hold and the model does not need */
+/** @returns a warning for each kind of tensor (audio, other) that is in the files but not part of the model */
 export function unusedTensorWarnings(
   stored: ReadonlyMap<string, StoredTensor>,
   entries: ReadonlyMap<string, WeightEntry>,
@@ -79,7 +81,7 @@ export function unusedTensorWarnings(
     warnings.push(`${audio.length} audio tensors are ignored: only text and images are read`);
   if (others.length > 0) {
     const list = `${others.slice(0, 5).map(shownName).join(', ')}${others.length > 5 ? ', …' : ''}`;
-    warnings.push(`${others.length} tensors are no part of the model and are ignored: ${list}`);
+    warnings.push(`${others.length} tensors are not part of the model and are ignored: ${list}`);
   }
   return warnings;
 }

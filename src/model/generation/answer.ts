@@ -1,16 +1,16 @@
-/** The parts of an answer in the form that M2-Reasoning was trained on. */
+/** The parts of an answer in the format that M2-Reasoning was trained on. */
 export interface ParsedAnswer {
-  /** Between `<think>` and `</think>`, trimmed; null where there is none. */
+  /** The text between `<think>` and `</think>`, trimmed; null if there is no `<think>`. */
   readonly think: string | null;
-  /** Between `<answer>` and `</answer>`, trimmed. */
+  /** The text between `<answer>` and `</answer>`, trimmed; null if there is no `<answer>`. */
   readonly answer: string | null;
-  /** Inside the last `\boxed{…}` whose braces balance. */
+  /** The content of the last `\boxed{…}` with balanced braces; null if there is none. */
   readonly boxed: string | null;
-  /** One `<think>` part, then one `<answer>` part, each closed, with a box in the answer. */
+  /** Whether the text is one closed `<think>` part, then one closed `<answer>` part with a box. */
   readonly wellFormed: boolean;
 }
 
-/** Takes an answer apart. A part that is cut off or missing is null, or runs to the end of the text when only its end is missing. */
+/** Splits an answer into its parts. A part without its closing tag runs to the end of the text. */
 export function parseAnswer(text: string): ParsedAnswer {
   const think = between(text, '<think>', '</think>');
   const answer = between(text, '<answer>', '</answer>');

@@ -1,10 +1,10 @@
-/** Which beams go on and which answers are kept: the bookkeeping of beam search, without a model. */
+/** The bookkeeping of beam search, without a model: which beams continue and which answers are kept. */
 
 /** A possible next token of a beam. */
 export interface BeamCandidate {
   readonly beam: number;
   readonly token: number;
-  /** Sum of log-probabilities up to and with this token, float32. */
+  /** Sum of log-probabilities up to and including this token, float32. */
   readonly score: number;
 }
 
@@ -21,14 +21,14 @@ export interface BeamOptions {
   readonly endTokens: readonly number[];
   /** Above 0 favours long answers, below 0 short ones. */
   readonly lengthPenalty: number;
-  /** true: ends as soon as there are numBeams answers; false: as soon as no beam can still get better. */
+  /** true: the search ends once there are numBeams answers; false: once no beam can still get better than these. */
   readonly earlyStopping: boolean;
 }
 
-const NOT_YET = -1e9; // all beams start alike: only the first one counts in the first step
+const NOT_YET = -1e9; // all beams are equal at first, so only the first one may count in the first step
 
 /**
- * The beams of one search. Call `advance` with each step's candidates until it returns null, then `best`.
+ * The beams of one search. Call `advance` with the candidates of each step until it returns null, then call `best`.
  *
  * Follows: transformers 4.49, generation/beam_search.py, BeamSearchScorer and BeamHypotheses
  */
@@ -46,16 +46,16 @@ export class BeamScorer {
     this.scores = Array.from({ length: options.numBeams }, (_, beam) => (beam === 0 ? 0 : NOT_YET));
   }
 
-  /** How many candidates of a step are looked at; each beam must offer as many. */
+  /** The number of candidates considered in a step. Each beam must offer as many. */
   get candidatesPerStep(): number {
     return Math.max(2, 1 + this.#options.endTokens.length) * this.#options.numBeams;
   }
 
   /**
-   * Takes the best candidates of all beams.
+   * Continues with the best candidates of all beams.
    *
-   * @param candidates of each beam: its tokens and their log-probabilities (after the processors)
-   * @returns for each new beam the old one it continues; null when the search is over
+   * @param candidates for each beam: token ids and their log-probabilities (after the processors)
+   * @returns for each new beam, the index of the old beam that it continues; null if the search is over
    */
   advance(
     candidates: readonly { readonly ids: ArrayLike<number>; readonly logProbs: ArrayLike<number> }[],
@@ -67,7 +67,7 @@ export class BeamScorer {
     for (const [rank, candidate] of ranked.entries()) {
       if (next.length === numBeams) break;
       if (!endTokens.includes(candidate.token)) next.push(candidate);
-      // An end token below the best numBeams candidates is not worth keeping.
+      // As in the reference, an end token ranked below the best numBeams candidates is dropped.
       else if (rank < numBeams) this.#keep(this.beams[candidate.beam], candidate.score, length);
     }
     this.beams = next.map(({ beam, token }) => [...this.beams[beam], token]);
@@ -76,18 +76,18 @@ export class BeamScorer {
     return over ? null : next.map(({ beam }) => beam);
   }
 
-  /** The best answer; an end token closes it unless it is as long as allowed. */
+  /** The best answer. It ends with an end token unless it has the maximum length. */
   best(): Hypothesis {
     const length = this.beams[0].length;
     if (!this.#isDone(Math.max(...this.scores), length)) {
       for (const [beam, tokens] of this.beams.entries()) this.#keep(tokens, this.scores[beam], length);
     }
-    const best = this.#kept.reduce((a, b) => (b.score >= a.score ? b : a)); // of equal ones the later, as sorted().pop()
+    const best = this.#kept.reduce((a, b) => (b.score >= a.score ? b : a)); // the last of equal ones, like sorted().pop()
     const { maxNewTokens, endTokens } = this.#options;
     return best.tokens.length < maxNewTokens ? { ...best, tokens: [...best.tokens, endTokens[0]] } : best;
   }
 
-  /** Best first; of equal scores the lower beam, then the order that the beam gave them in. */
+  /** Sorts candidates best first. Equal scores are ordered by beam, then as the beam gave them. */
   #rank(
     candidates: readonly { readonly ids: ArrayLike<number>; readonly logProbs: ArrayLike<number> }[],
   ): BeamCandidate[] {

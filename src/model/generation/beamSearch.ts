@@ -1,4 +1,4 @@
-/** Beam search on the GPU: every beam has a cache of its own; beams that split or die move caches there, never through the host. */
+/** Beam search on the GPU. Every beam has its own KV cache; when beams split or end, caches are copied on the GPU. */
 import type { Gpu } from '../../gpu/device.ts';
 import { Pass, type ReadBack } from '../../gpu/pass.ts';
 import { copyRanges, freeTensors, readTensor, type Tensor, writePiece, zeros } from '../../gpu/tensor.ts';
@@ -13,7 +13,7 @@ import type { TokenChooser } from './tokenChooser.ts';
 export interface BeamSearchInputs {
   readonly inputIds: readonly number[];
   readonly images: readonly PreprocessedImage[];
-  /** 'reference': every beam sees the image features in another, wrong order, as in the published code. */
+  /** 'reference': every beam gets the image features in a different, wrong order, as in the published code. */
   readonly quirks: 'reference' | 'fixed';
 }
 
@@ -23,20 +23,20 @@ export interface BeamSearchOptions extends BeamOptions {
   readonly onPrefilled?: () => void;
 }
 
-/** What each beam has to itself, on the GPU. */
+/** The GPU state of one beam. */
 interface Slot {
   readonly sequence: Sequence;
   readonly processors: LogitsProcessors;
-  /** The best next tokens. */
+  /** The most likely next tokens. */
   readonly ids: Tensor; // [k] u32
   readonly logProbs: Tensor; // [k] f32, after the processors
 }
 
 /**
- * Searches with `numBeams` beams for the most probable answer.
+ * Searches for the most probable answer with `numBeams` beams.
  *
- * @returns the answer's tokens, its end token included, and its score
- * @throws GenerationError GEN_ABORTED; GpuError
+ * @returns the answer's tokens, including its end token, and its score
+ * @throws GenerationError GEN_ABORTED; KernelError; GpuError
  * Follows: transformers 4.49, generation/utils.py, _beam_search
  */
 export async function beamSearch(
@@ -92,7 +92,7 @@ export async function beamSearch(
     }
   } finally {
     await pass.destroy();
-    for (const { sequence } of slots) await sequence.destroy(); // with its processors
+    for (const { sequence } of slots) await sequence.destroy(); // also destroys its processors
     await freeTensors(
       gpu,
       slots.flatMap(({ ids, logProbs }) => [ids, logProbs]),
@@ -101,12 +101,12 @@ export async function beamSearch(
 }
 
 /**
- * Gives each new beam a slot that holds its parent's state: the parent's own for its first child, else one of a beam that has
- * no child, into which the state is copied.
+ * Assigns each new beam a slot with its parent's state. A parent's first child keeps the parent's slot. Each further child gets
+ * the slot of a beam without children, into which the state is copied.
  *
- * @param parents slot of each new beam's parent
- * @param length tokens in the caches
- * @returns slot of each new beam
+ * @param parents for each new beam, its parent's slot
+ * @param length number of tokens in the caches
+ * @returns the slot of each new beam
  */
 function moveSlots(gpu: Gpu, slots: readonly Slot[], parents: readonly number[], length: number): number[] {
   const spare = slots.map((_, slot) => slot).filter((slot) => !parents.includes(slot));
@@ -133,7 +133,7 @@ async function readCandidates([ids, logProbs]: readonly ReadBack[]) {
   return { ids: await ids.read(), logProbs: await logProbs.read() };
 }
 
-/** Leaves the choice to the host: offers the best tokens and their log-probabilities. */
+/** Leaves the choice to the host and only finds the most likely tokens with their log-probabilities. */
 function candidateChooser(
   { kernels }: ModelParts,
   { processors, ids, logProbs }: Omit<Slot, 'sequence'>,
@@ -141,7 +141,7 @@ function candidateChooser(
   return {
     process(pass, logits, token) {
       kernels.logSoftmax(pass, { scores: logits });
-      processors.record(pass, logits, token); // on log-probabilities, as the published code has it
+      processors.record(pass, logits, token); // on log-probabilities, as in the published code
     },
     choose: (pass, logits) => void kernels.topK(pass, { scores: logits, ids, values: logProbs }),
     setLength: (length) => processors.setLength(length),
@@ -149,7 +149,7 @@ function candidateChooser(
   };
 }
 
-/** One prefill for all beams, copied to each; or one each, where the published code gives each other features. */
+/** Prefills once and copies the result to all beams. With 'reference' and images each beam needs its own prefill instead. */
 async function prefillBeams(
   { gpu, config }: ModelParts,
   { inputIds, images, quirks }: BeamSearchInputs,
@@ -159,7 +159,7 @@ async function prefillBeams(
   const features = inputIds.filter((id) => id === config.llm.imagePatchToken).length;
   if (quirks === 'reference' && features > 0) {
     for (const [beam, { sequence }] of slots.entries()) {
-      // QUIRK(scrambled-beams): the features are repeated row by row for all beams, then dealt out beam by beam.
+      // QUIRK(scrambled-beams): the features are repeated row by row for all beams, then split beam by beam.
       const featureOrder = Uint32Array.from({ length: features }, (_, i) =>
         Math.floor((beam * features + i) / slots.length),
       );

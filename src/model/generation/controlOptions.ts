@@ -1,33 +1,33 @@
-/** Options that look into decoding or pace it: log-probabilities, a hook for logits, drafts, steps per wait. */
+/** Options that inspect or control decoding: log-probabilities, a hook for logits, drafts, steps per wait. */
 import { GenerationError } from '../../errors.ts';
 import type { LlmConfig } from '../checkpoint/config.ts';
 import { type ResolvedOptions, rangeError } from './samplingOptions.ts';
 import { MAX_STEPS } from './sequence.ts';
 
-/** The text so far, for a `LogitsProcessor`. */
+/** The token ids so far, for a `LogitsProcessor`. */
 export interface LogitsContext {
   readonly promptIds: readonly number[];
-  /** The tokens of the answer, without the one to be chosen. */
+  /** The tokens of the answer so far. */
   readonly answerIds: readonly number[];
 }
 
 /**
- * Changes the next token's logits [vocabSize] f32 in place, after the penalties and before temperature and limits, where
- * transformers calls a `logits_processor`. -Infinity bans a token; what it throws ends the answer.
+ * Changes the next token's logits [vocabSize] f32 in place. It is called after the penalties and before temperature and limits,
+ * like a `logits_processor` of transformers. -Infinity bans a token. An error that it throws ends the answer.
  */
 export type LogitsProcessor = (logits: Float32Array, context: LogitsContext) => void | Promise<void>;
 
 export interface ControlOptions {
-  /** The result has each token's log-probability, and those of this many most likely ones: 0 to 20. Default: neither. */
+  /** Adds to the result each token's log-probability and those of this many most likely tokens, 0 to 20. Default: none. */
   readonly logprobs?: number;
-  /** Costs a way of the logits to the host and back with each token. */
+  /** Changes the logits on the host. Costs a copy of the logits to the host and back for each token. */
   readonly logitsProcessor?: LogitsProcessor;
   /**
-   * Guess the next tokens from what stood behind the same words before, and verify several in one pass: fewer passes where the
-   * answer repeats prompt or itself. For greedy choice without penalties.
+   * Guesses the next tokens from an earlier occurrence of the last few tokens, and verifies several in one pass. This saves
+   * passes when the answer repeats the prompt or itself. Only for greedy decoding without penalties.
    */
   readonly promptLookup?: boolean;
-  /** Decode steps between two waits for the GPU, 1 to 64. Default: as many as take 20 ms. The tokens are the same. */
+  /** Decode steps between two waits for the GPU, 1 to 64. Default: as many as take 20 ms. Does not change the tokens. */
   readonly stepsPerWait?: number;
 }
 
@@ -40,7 +40,7 @@ export interface ResolvedControl {
 
 const MAX_LOGPROBS = 20;
 
-/** @throws GenerationError GEN_RANGE with the option's name in `details.field` */
+/** Checks the options and applies defaults. @throws GenerationError GEN_RANGE with the option's name in `details.field` */
 export function resolveControl(
   { logprobs, logitsProcessor, promptLookup = false, stepsPerWait }: ControlOptions,
   choice: Omit<ResolvedOptions, 'endTokens' | 'maxNewTokens' | 'seed'>,
@@ -69,19 +69,19 @@ export function resolveControl(
   };
 }
 
-/** A draft is verified by the largest logits alone: nothing else may have a say. */
+/** Drafts are verified by the largest logit alone. @returns the option that conflicts with that, or null */
 function hindranceToDrafts(
   choice: Omit<ResolvedOptions, 'endTokens' | 'maxNewTokens' | 'seed'>,
   used: { readonly logprobs: boolean; readonly logitsProcessor: boolean },
 ): string | null {
-  if (choice.doSample) return 'tokens are drawn';
+  if (choice.doSample) return 'tokens are sampled';
   if (choice.repetitionPenalty !== 1) return `repetitionPenalty is ${choice.repetitionPenalty}`;
   if (choice.presencePenalty !== 0) return `presencePenalty is ${choice.presencePenalty}`;
   if (choice.frequencyPenalty !== 0) return `frequencyPenalty is ${choice.frequencyPenalty}`;
   if (choice.noRepeatNgramSize !== 0) return `noRepeatNgramSize is ${choice.noRepeatNgramSize}`;
   if (choice.minLength > 1) return `minLength is ${choice.minLength}`;
   if (used.logitsProcessor) return 'there is a logitsProcessor';
-  return used.logprobs ? 'logprobs are asked for' : null;
+  return used.logprobs ? 'logprobs are requested' : null;
 }
 
 function checkCount(field: string, value: unknown, min: number, max: number): void {
@@ -91,8 +91,8 @@ function checkCount(field: string, value: unknown, min: number, max: number): vo
 }
 
 function conflict(field: string, hindrance: string): GenerationError {
-  return new GenerationError('GEN_RANGE', `${field} can't be used where ${hindrance}`, {
+  return new GenerationError('GEN_RANGE', `${field} can't be used when ${hindrance}`, {
     field,
-    hint: 'leave one of the two out',
+    hint: 'leave out one of the two',
   });
 }

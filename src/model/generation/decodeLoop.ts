@@ -1,31 +1,30 @@
-/** The loop of decoding: how many steps go into one wait, and when a draft is tried instead. docs/MODEL.md, section 7. */
-
+/** The decode loop: how many steps run per wait, and when a draft is tried instead. docs/MODEL.md, section 7. */
 import type { ModelParts } from '../graph/modelParts.ts';
 import { PromptLookup } from './promptLookup.ts';
 import { MAX_STEPS, Sequence, type SequenceOptions } from './sequence.ts';
 import type { ChosenToken } from './tokenChooser.ts';
 
-/** What one wait for the GPU brought. */
+/** The work done in one wait for the GPU. */
 export interface DecodeEvent {
-  /** Passes through the decoder. */
+  /** Decoder passes. */
   readonly passes: number;
-  /** Tokens that a draft guessed, and how many of them were right. */
+  /** Number of draft tokens, and how many of them were accepted. */
   readonly drafted: number;
   readonly accepted: number;
 }
 
 export interface DecodeOptions {
-  /** Tokens at most, the one of the prefill included. */
+  /** Maximum number of tokens, including the one from the prefill. */
   readonly room: number;
-  /** 1 to 64; null: as many as keep a stream smooth. */
+  /** 1 to 64; null: as many as take about 20 ms. */
   readonly stepsPerWait: number | null;
-  /** The prompt's ids, where drafts are to be looked up in them; null: no drafts. */
+  /** The prompt's ids, for looking up drafts; null: no drafts. */
   readonly lookupIds: readonly number[] | null;
   readonly onPrefilled: () => void;
   readonly onDecoded: (event: DecodeEvent) => void;
 }
 
-/** The tokens of one answer, as long as somebody asks and there is room. @throws as `Sequence.prefill` and `decode` */
+/** Generates the tokens of one answer until the consumer stops or `room` is used up. @throws as `Sequence.prefill` and `decode` */
 export async function* decodedTokens(
   model: ModelParts,
   sequenceOptions: SequenceOptions,
@@ -63,9 +62,9 @@ export async function* decodedTokens(
   }
 }
 
-const WAIT_MS = 20; // a stream of tokens that come so often looks smooth, and little is computed past the end of an answer
+const WAIT_MS = 20; // short enough for smooth output, and for little wasted work past the end of an answer
 
-/** How many steps go into one wait: a wait costs time, but the tokens of all its steps come at once. */
+/** Chooses the number of decode steps per wait. A wait costs time, but all tokens of a longer wait arrive at once. */
 export class Pace {
   steps: number;
   readonly #isFixed: boolean;
@@ -76,18 +75,19 @@ export class Pace {
     this.#isFixed = fixed !== null;
   }
 
+  /** Waits for `work`, which runs `steps` steps, and adapts `this.steps` to the time it takes. */
   async timed<T>(steps: number, work: Promise<T>): Promise<T> {
     const startedAt = performance.now();
     const result = await work;
     if (this.#isFixed) return result;
     if (!this.#isWarm) {
-      this.#isWarm = true; // the first step compiles and binds: its time says nothing
+      this.#isWarm = true; // the first step also compiles and binds, so its time is not typical
       this.steps = 2;
       return result;
     }
     const msPerStep = (performance.now() - startedAt) / steps;
     const fitting = Math.max(1, Math.floor(WAIT_MS / msPerStep));
-    this.steps = Math.min(fitting, 2 * this.steps, MAX_STEPS / 4); // grows slowly: steps past the end are for nothing
+    this.steps = Math.min(fitting, 2 * this.steps, MAX_STEPS / 4); // grows slowly: steps past the end are wasted
     return result;
   }
 }

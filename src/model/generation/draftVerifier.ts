@@ -1,4 +1,4 @@
-/** Several guessed tokens in one pass of the decoder: what would greedy decoding have chosen behind each? */
+/** Verifies drafts: one decoder pass over several guessed tokens gives the token that greedy decoding chooses after each. */
 import { Pass, type ReadBack } from '../../gpu/pass.ts';
 import { freeTensors, type Tensor, upload, writePiece, zeros } from '../../gpu/tensor.ts';
 import { decoderLayers, tokenLogits } from '../graph/decoder.ts';
@@ -25,11 +25,11 @@ export class DraftVerifier {
   }
 
   /**
-   * Feeds `tokens`, at most 8, at the cache's `start`; the cache must have room for 8. Where they are fewer, what stands behind them in the cache is overwritten
-   * by the tokens that come there later.
+   * Feeds `tokens` (at most 8) at the cache's `start`. The cache must have room for 8: fewer tokens are padded, and later tokens
+   * overwrite the padding's keys and values.
    *
-   * @returns [tokens] the token with the largest logit behind each; NO_TOKEN where none is finite
-   * @throws GpuError
+   * @returns [tokens] u32, the token with the largest logit after each; NO_TOKEN if no logit is finite
+   * @throws KernelError; GpuError
    */
   async choices(tokens: readonly number[]): Promise<Uint32Array> {
     this.#recorded ??= this.#record();

@@ -1,4 +1,4 @@
-/** Generation: the prompt once, then token by token (or beam by beam) until the end token, a stop string, a limit, or an abort. */
+/** Generation: the prompt once, then token by token (or by beam search) until an end token, a stop string, a limit or an abort. */
 import type { Message } from '../../processor/text/messages.ts';
 import { TokenStream } from '../../processor/text/tokenStream.ts';
 import type { ModelParts } from '../graph/modelParts.ts';
@@ -36,14 +36,14 @@ export async function generate(
   });
 }
 
-/** What whoever makes the tokens tells of the work. */
+/** Progress events from the source of the tokens. */
 export interface TokenEvents {
   readonly onProgress: (tokensDone: number) => void;
   readonly onPrefilled: () => void;
   readonly onDecoded: (event: DecodeEvent) => void;
 }
 
-/** Shows an answer's tokens as text until one of them, a stop string, a limit, an abort or the reader ends it. */
+/** Turns an answer's tokens into text until an end token, a stop string, a limit, an abort or the reader ends it. */
 export async function answerPrompt(
   { processor }: Pick<GeneratingModel, 'processor'>,
   prompt: PreparedPrompt,
@@ -112,7 +112,7 @@ export async function answerPrompt(
   return { text, ...parseAnswer(text), finishReason, tokens, ...asked, timings, warnings };
 }
 
-/** The tokens of an answer, chosen one after the other as the prompt's options say. */
+/** Generates the tokens of an answer one by one, chosen according to the prompt's options. */
 export async function* chosenTokens(
   model: ModelParts,
   { inputIds, context, room, endTokens, choice, control }: PreparedPrompt,
@@ -141,7 +141,7 @@ export async function* chosenTokens(
   }
 }
 
-/** The tokens of the best answer, once it is found: nothing of it is certain before. */
+/** Yields the tokens of a beam search, all at its end, because none of them is certain before. */
 async function* beamTokens(
   ...search: Parameters<typeof beamSearch>
 ): AsyncGenerator<ChosenToken, void, undefined> {

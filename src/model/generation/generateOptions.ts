@@ -1,4 +1,4 @@
-/** What a generation is asked, and what it answers. */
+/** The options and the result of a generation. */
 import type { PrepareOptions } from '../../processor/processor.ts';
 import type { ParsedAnswer } from './answer.ts';
 import type { ControlOptions } from './controlOptions.ts';
@@ -6,11 +6,11 @@ import type { SamplingOptions } from './samplingOptions.ts';
 import type { TokenLogprobs } from './tokenLogprobs.ts';
 
 export interface GenerateOptions extends PrepareOptions, SamplingOptions, ControlOptions {
-  /** Tokens that prompt and answer may take together. Default: prompt + maxNewTokens, at most `max_position_embeddings`. */
+  /** Maximum tokens of prompt and answer together. Default: prompt + maxNewTokens, at most `max_position_embeddings`. */
   readonly context?: number;
-  /** Ends the answer where one of these begins; they may cross the borders of tokens, and are not shown. */
+  /** The answer ends where one of these strings begins. They may cross token boundaries and are not part of the answer. */
   readonly stop?: readonly string[];
-  /** Which frequencies turn with which axis under video_rope; see docs/MODEL.md, section 6. */
+  /** Under video_rope: which axis each rotary frequency uses; see docs/MODEL.md, section 6. Default 'sections'. */
   readonly videoRope?: 'sections' | 'swapped';
   readonly onProgress?: (progress: GenerateProgress) => void;
 }
@@ -22,13 +22,13 @@ export interface GenerateProgress {
 }
 
 export interface GenerationResult extends ParsedAnswer {
-  /** The whole answer, special tokens included, as the published code decodes it. */
+  /** The whole answer including special tokens, as the published code decodes it. */
   readonly text: string;
-  /** 'eos': the end token came; 'stop': a stop string came; 'length': maxNewTokens or the context was reached; 'left': the reader left the stream. */
+  /** 'eos': an end token; 'stop': a stop string; 'length': maxNewTokens or the context is used up; 'left': the reader left. */
   readonly finishReason: 'eos' | 'stop' | 'length' | 'left';
-  /** The new tokens, the end token included. */
+  /** The ids of the new tokens, including the end token. */
   readonly tokens: readonly number[];
-  /** One for each token, where `logprobs` asked for them. */
+  /** One entry per token, if the option `logprobs` is set. */
   readonly logprobs?: readonly TokenLogprobs[];
   readonly timings: GenerationTimings;
   readonly warnings: readonly string[];
@@ -37,14 +37,14 @@ export interface GenerationResult extends ParsedAnswer {
 export interface GenerationTimings {
   readonly promptTokens: number;
   readonly newTokens: number;
-  /** Messages to patches and ids, on the CPU. */
+  /** From messages to patches and ids, on the CPU. */
   readonly prepareMs: number;
   /** Vision tower and prompt, up to the first new token. */
   readonly prefillMs: number;
-  /** All later tokens together. */
+  /** All later tokens. */
   readonly decodeMs: number;
-  /** Passes through the decoder after the prefill: one a token, fewer where drafts were right. Of a beam search 0. */
+  /** Decoder passes after the prefill: one per token, fewer if drafts were right; 0 for a beam search. */
   readonly decodePasses: number;
-  /** Tokens that drafts guessed, how many of them were right, and the passes of which none was. */
+  /** Draft tokens, how many of them were right, and the number of passes in which none was. */
   readonly drafts: { readonly guessed: number; readonly right: number; readonly failedPasses: number };
 }

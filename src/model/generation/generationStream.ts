@@ -1,21 +1,21 @@
 import { GenerationError } from '../../errors.ts';
 
-/** Gives the pieces of text to the reader as they come. */
+/** Passes a piece of text to the reader. */
 export type PushText = (piece: string) => void;
 
 /**
- * Text as it is generated, and the result at the end. The work starts at once, whether somebody reads or not; leaving the
- * loop (`break`) stops it.
+ * A stream of text while it is generated, and the result at the end. The work starts at once, even without a reader. Leaving
+ * the loop (`break`) stops it.
  */
 export class GenerationStream<Result> implements AsyncIterable<string> {
-  /** Resolves at the end; rejects with the error that ended it. */
+  /** Resolves when the answer is complete; rejects with the error that ended it. */
   readonly result: Promise<Result>;
   readonly #pieces: string[] = [];
   readonly #leave = new AbortController();
   #ended = false;
   #wake: () => void = () => {};
 
-  /** @param work generates until `left` is aborted, pushing text */
+  /** @param work generates and pushes text until it is done or `left` is aborted */
   constructor(work: (push: PushText, left: AbortSignal) => Promise<Result>) {
     this.result = work((piece) => {
       if (piece !== '') this.#pieces.push(piece);
@@ -24,7 +24,7 @@ export class GenerationStream<Result> implements AsyncIterable<string> {
       this.#ended = true;
       this.#wake();
     });
-    this.result.catch(() => {}); // the reader of the stream sees the error too: it is never unhandled
+    this.result.catch(() => {}); // not an unhandled rejection: a reader of the stream gets the error too
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<string, void, undefined> {
@@ -36,7 +36,7 @@ export class GenerationStream<Result> implements AsyncIterable<string> {
           this.#wake = resolve;
         });
       }
-      await this.result; // throws what ended the work
+      await this.result; // throws the error that ended the work
     } finally {
       this.#leave.abort();
       await this.result.catch(() => {});
@@ -44,7 +44,7 @@ export class GenerationStream<Result> implements AsyncIterable<string> {
   }
 }
 
-/** Turns an AbortSignal's reason into this library's error. @throws GenerationError GEN_ABORTED */
+/** @throws GenerationError GEN_ABORTED if `signal` is aborted; its reason is the `cause` */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (!signal?.aborted) return;
   throw new GenerationError('GEN_ABORTED', 'generation was aborted', { cause: signal.reason });

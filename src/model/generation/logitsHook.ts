@@ -1,16 +1,16 @@
-/** Lets a function on the host change the logits between the processors and the choice. */
+/** Lets a host function change the logits between the processors and the token choice. */
 import { InputError } from '../../errors.ts';
 import { Pass, type ReadBack } from '../../gpu/pass.ts';
 import { freeTensors, type Tensor, writePiece, zeros } from '../../gpu/tensor.ts';
 import type { ModelParts } from '../graph/modelParts.ts';
 import type { TokenChooser } from './tokenChooser.ts';
 
-/** Changes `logits` [vocabSize] in place; -Infinity bans a token. */
+/** Changes `logits` [vocabSize] f32 in place; -Infinity bans a token. */
 export type ChangeLogits = (logits: Float32Array) => void | Promise<void>;
 
-/** The logits come to the host and go back once a token: 8 · vocabSize bytes, and no two steps in one wait. */
+/** For each token the logits are copied to the host and back (8 · vocabSize bytes), so every step needs a wait of its own. */
 export class LogitsHook {
-  /** What is recorded behind the hook; each `run` is one of its runs. */
+  /** The pass after the hook. It makes the choice, and each `run` submits it once. */
   readonly pass: Pass;
   readonly #change: ChangeLogits;
   readonly #logits: Tensor; // [1, vocabSize]
@@ -23,22 +23,26 @@ export class LogitsHook {
     chooser.choose(this.pass, this.#logits, token);
   }
 
-  /** Records at the end of a pass that `logits` [1, vocabSize] go to the host. Only the pass recorded last may run. */
+  /** Records at the end of `pass` the copy of `logits` [1, vocabSize] f32 to the host. Only the last recorded pass may run. */
   record(pass: Pass, logits: Tensor): void {
     pass.copy(logits, this.#logits);
     this.#arrived = pass.readBack(logits);
   }
 
-  /** Waits for the recorded pass, calls the function, and queues the choice. @throws what the function throws; GpuError */
+  /**
+   * Waits for the recorded pass, calls the function, and queues the choice.
+   *
+   * @throws whatever the function throws; InputError INPUT_LENGTH if it transferred the logits' buffer; GpuError
+   */
   async run(): Promise<void> {
     const logits = (await this.#arrived?.read()) as Float32Array;
     const { length } = logits;
     await this.#change(logits);
     if (logits.length !== length) {
-      // Only a transferred buffer has another length afterwards.
-      throw new InputError('INPUT_LENGTH', 'the logits were given away by the logits processor', {
+      // Only a transferred buffer changes its length.
+      throw new InputError('INPUT_LENGTH', "the logits processor transferred the logits' buffer", {
         field: 'logitsProcessor',
-        hint: 'change them in place, or transfer a copy',
+        hint: 'change the logits in place, and transfer only copies',
       });
     }
     writePiece(this.pass.gpu, this.#logits.pieces[0], 0, new Uint8Array(logits.buffer));

@@ -1,34 +1,34 @@
-/** What changes logits before a token is chosen, and what it has to remember: penalties, end tokens, repeated n-grams. */
+/** The processors that change logits before a token is chosen (penalties, minimum length, repeated n-grams), with their state. */
 import type { Pass } from '../../gpu/pass.ts';
 import { type CopyRange, freeTensors, type Tensor, upload, writePiece, zeros } from '../../gpu/tensor.ts';
 import { END_TOKEN, IN_PROMPT } from '../../kernels/choose/penalizeLogits.ts';
 import type { ModelParts } from '../graph/modelParts.ts';
 
 export interface ProcessorOptions {
-  /** Divides positive logits of tokens in prompt or answer, multiplies negative ones. 1: off. */
+  /** For tokens in the prompt or the answer: positive logits are divided by it, negative ones multiplied. 1: off. */
   readonly repetitionPenalty: number;
-  /** Taken off the logit of a token that the answer has. 0: off. */
+  /** Subtracted from the logit of each token in the answer. 0: off. */
   readonly presencePenalty: number;
-  /** Taken off for each time that the answer has the token. 0: off. */
+  /** Subtracted once for each occurrence of the token in the answer. 0: off. */
   readonly frequencyPenalty: number;
-  /** No n-gram of this length comes twice, the prompt included. 0: off. */
+  /** No n-gram of this length may occur twice in prompt and answer. 0: off. */
   readonly noRepeatNgramSize: number;
-  /** No end token before prompt and answer have as many tokens. */
+  /** No end token before prompt and answer together have this many tokens. 0: off. */
   readonly minLength: number;
 }
 
 /**
- * The processors of one sequence, in transformers' order, with their state on the GPU.
+ * The processors of one sequence, in the order of transformers, with their state on the GPU.
  *
  * Follows: transformers 4.49, generation/utils.py, _get_logits_processor
  */
 export class LogitsProcessors {
-  /** [1] u32: tokens of prompt and answer that stand before the one to be chosen. */
+  /** [1] u32: number of prompt and answer tokens before the next one. */
   readonly length: Tensor;
   readonly #model: ModelParts;
   readonly #options: ProcessorOptions;
   readonly #promptLength: number;
-  /** What is known of each token: see penalizeLogits.wgsl. [vocabSize] u32; null when no processor is on */
+  /** [vocabSize] u32, the state of each token (see penalizeLogits.wgsl); null if no processor is on. */
   readonly #tokenState: Tensor | null;
   readonly #history: Tensor | null; // [context] u32
 
@@ -61,7 +61,7 @@ export class LogitsProcessors {
     this.#history = upload(gpu, history, [context], 'history');
   }
 
-  /** Records the processors that are on; `token` [1] u32 is the one chosen last. Changes `logits` [1, vocabSize] in place. */
+  /** Records the active processors, in place on `logits` [1, vocabSize] f32; `token` [1] u32 is the last chosen token. */
   record(pass: Pass, logits: Tensor, token: Tensor): void {
     if (this.#tokenState === null || this.#history === null) return;
     const { kernels } = this.#model;
@@ -78,11 +78,12 @@ export class LogitsProcessors {
     }
   }
 
+  /** Sets the number of tokens before the next one. */
   setLength(length: number): void {
     writePiece(this.#model.gpu, this.length.pieces[0], 0, new Uint8Array(Uint32Array.of(length).buffer));
   }
 
-  /** The copies that make `other` remember what this one does. */
+  /** The copies that give `other` the state of this one. */
   *copiesTo(other: LogitsProcessors): Generator<CopyRange> {
     if (this.#tokenState === null || this.#history === null) return;
     const pairs = [

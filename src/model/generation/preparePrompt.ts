@@ -1,4 +1,4 @@
-/** Everything that comes before the GPU: options checked, messages rendered, positions found. */
+/** The work before the GPU: checks options, renders messages, computes positions. */
 import { GenerationError, InputError } from '../../errors.ts';
 import type { PreparedInputs, Processor } from '../../processor/processor.ts';
 import type { Message } from '../../processor/text/messages.ts';
@@ -15,18 +15,18 @@ import {
 } from './samplingOptions.ts';
 import { StopStrings } from './stopStrings.ts';
 
-/** What generation needs beyond the model's own parts. */
+/** A model's parts as generation needs them. */
 export interface GeneratingModel extends ModelParts {
   readonly processor: Processor;
-  /** The bytes of generation_config.json, where there is one. */
+  /** The bytes of generation_config.json; null if there is none. */
   readonly generationConfig: Uint8Array | null;
 }
 
-/** A prompt, and all that its generation needs to know. */
+/** A prompt with everything that its generation needs. */
 export interface PreparedPrompt extends PreparedInputs {
   readonly positions: Positions;
   readonly context: number;
-  /** Tokens that the answer may have at most. */
+  /** Maximum number of answer tokens. */
   readonly room: number;
   readonly endTokens: readonly number[];
   readonly choice: Omit<ResolvedOptions, 'maxNewTokens' | 'endTokens'>;
@@ -35,7 +35,12 @@ export interface PreparedPrompt extends PreparedInputs {
   readonly prepareMs: number;
 }
 
-/** Everything that comes before the GPU: checks the options, renders the messages, and looks whether they fit. */
+/**
+ * Checks the options, renders the messages and checks that they fit the context.
+ *
+ * @throws GenerationError GEN_RANGE, GEN_ABORTED; InputError, ImageError, PromptError for the messages; ConfigError for
+ *   generation_config.json
+ */
 export async function preparePrompt(
   model: GeneratingModel,
   messages: readonly Message[],
@@ -67,14 +72,14 @@ export async function preparePrompt(
   return { ...inputs, positions, context, room, endTokens, choice, control, stops, prepareMs };
 }
 
-/** Parsed only when it is asked for: the published code ignores the file, so it may hold anything. */
+/** Parses the file only for the preset 'checkpoint': the published code ignores it, so it may contain anything. */
 function generationDefaults({ generationConfig, config }: GeneratingModel, { generation }: SamplingOptions) {
   return generation === 'checkpoint' && generationConfig
     ? parseGenerationConfig(generationConfig, config.llm)
     : null;
 }
 
-/** The ids and sizes that positions are recognised by. */
+/** The parts of the config that `positionsFor` needs. */
 export function positionTokens({ config }: Pick<ModelParts, 'config'>) {
   const { imageStartToken, imagePatchToken } = config.llm;
   return { imageStartToken, imagePatchToken, spatialMergeSize: config.vision.spatialMergeSize };
@@ -91,7 +96,7 @@ function contextFor(
   if (promptTokens < context) return context;
   throw new InputError(
     'INPUT_CONTEXT_OVERFLOW',
-    `the prompt has ${promptTokens} tokens, the context ${context}: there is no room for an answer`,
+    `the prompt has ${promptTokens} tokens, the context ${context}: no room for an answer`,
     {
       field: 'messages',
       expected: context,
@@ -101,6 +106,7 @@ function contextFor(
   );
 }
 
+/** @throws GenerationError GEN_RANGE */
 export function assertPositiveInteger(field: string, value: number): void {
   if (Number.isSafeInteger(value) && value > 0) return;
   throw new GenerationError('GEN_RANGE', `${field} is ${value}`, {

@@ -1,16 +1,16 @@
-/** Guesses what comes next from what stood behind the same few tokens before. docs/MODEL.md, section 7. */
+/** Guesses the next tokens from an earlier occurrence of the last few tokens. docs/MODEL.md, section 7. */
 import { FEW_ROWS } from '../graph/linear.ts';
 
 const LONGEST_NGRAM = 4;
 const SHORTEST_NGRAM = 3;
 const MIN_DRAFT = 3;
-const MAX_DRAFT = FEW_ROWS - 1; // the pass that verifies feeds the token before the draft, too
-/** Share of all passes that may have verified a draft of which nothing was right. */
+const MAX_DRAFT = FEW_ROWS - 1; // the verifying pass also feeds the token before the draft
+/** Target for the share of failed passes, i.e. of those that verified a draft without a right token. */
 const FAILED_SHARE = 0.03;
 
 /**
- * Drafts are as long as the last one turned out well: a draft that was all right makes the next one longer, one of which nothing
- * was right is followed by a pause in which the failed passes become a small share of all again.
+ * The next draft is about as long as the right part of the last one, and as long as possible if all of that was right. After a
+ * draft without a right token there is a pause, until failed passes are a small share of all passes again.
  *
  * Follows: llama.cpp, examples/lookup (n-grams of the text itself); onnxruntime-genai's cool-down
  */
@@ -26,17 +26,18 @@ export class PromptLookup {
     this.#promptLength = promptIds.length;
   }
 
-  /** Tokens to choose without a draft before it is worth to ask for one: 0, now. */
+  /** The number of tokens to choose before the next draft; 0: a draft may be made now. */
   get pause(): number {
-    // Each pass that a draft saved pays for one that failed; the first failure is on the house.
+    // A saved pass makes up for a failed one. The next draft may fail too, hence debt + 1; without debt there is no pause.
     const debt = this.#failed - this.#saved;
     if (debt <= 0) return 0;
     return Math.max(0, Math.ceil((debt + 1) / FAILED_SHARE) - (this.#tokens.length - this.#promptLength));
   }
 
   /**
-   * @param most tokens that the draft may have
-   * @returns what stood behind the last occurrence of the longest n-gram that the text ends with; empty when there is none
+   * @param most maximum number of tokens
+   * @returns the tokens after the last earlier occurrence of the n-gram that ends the text, with n as large as possible; empty if
+   *   there is none or during a pause
    */
   draft(most: number): readonly number[] {
     if (this.pause > 0) return [];
@@ -49,7 +50,7 @@ export class PromptLookup {
     return [];
   }
 
-  /** @param tokens that were chosen; @param drafted how many of them a draft had guessed at most: 0, there was none */
+  /** Adds chosen tokens. @param drafted length of the draft that was verified to get them; 0: there was none */
   add(tokens: readonly number[], drafted: number): void {
     this.#tokens.push(...tokens);
     if (drafted === 0) return;
@@ -60,7 +61,7 @@ export class PromptLookup {
     else this.#draftLength = Math.max(MIN_DRAFT, Math.min(MAX_DRAFT, right + 1));
   }
 
-  /** Where the n-gram of `size` tokens that the text ends with stood before; -1: nowhere. */
+  /** The index of the last earlier occurrence of the text's final `size` tokens; -1: none. */
   #lastOccurrence(size: number): number {
     const text = this.#tokens;
     const tail = text.length - size;

@@ -1,4 +1,4 @@
-/** How tokens are chosen: presets, single options, their ranges, and generation_config.json. */
+/** The options that control how tokens are chosen: presets, single options with their ranges, and generation_config.json. */
 import { ConfigError, GenerationError } from '../../errors.ts';
 import {
   booleanField,
@@ -13,52 +13,52 @@ import {
 import type { LlmConfig } from '../checkpoint/config.ts';
 
 /**
- * 'greedy': the most likely token each time. 'model-page': as the model page calls the model. 'reference-default': the
- * defaults of the reference's `generate`. 'checkpoint': what the checkpoint's generation_config.json says.
+ * 'greedy': always the most likely token. 'model-page': the options used on the model's web page. 'reference-default': the
+ * defaults of the reference's `generate`. 'checkpoint': the options in the checkpoint's generation_config.json.
  */
 export type GenerationPreset = 'greedy' | 'model-page' | 'reference-default' | 'checkpoint';
 
 export interface SamplingOptions {
   /**
-   * Where the options come from that are not given. Default: 'greedy'; but then a temperature, topK, topP, minP or seed asks
-   * for sampling.
+   * The source of options that are not given. Default: 'greedy'; without this option and `doSample`, however, a temperature,
+   * topK, topP, minP or seed turns sampling on.
    */
   readonly generation?: GenerationPreset;
-  /** At least 1. */
+  /** Maximum number of new tokens, at least 1. */
   readonly maxNewTokens?: number;
-  /** Draw the tokens, instead of taking the most likely one. */
+  /** Sample the tokens instead of taking the most likely one. */
   readonly doSample?: boolean;
-  /** 0.0001 to 100; or 0, which is greedy. */
+  /** 0.0001 to 100, or 0 for greedy decoding. */
   readonly temperature?: number;
-  /** Only the k most likely tokens may be drawn, and what ties with the last of them. 0: off. */
+  /** Sample only from the k most likely tokens and those equally likely as the last of them. 0: off. */
   readonly topK?: number;
-  /** Only the most likely tokens that together have this probability, 0.000001 to 1. 1: off. */
+  /** Sample only from the smallest set of most likely tokens with this total probability, 0.000001 to 1. 1: off. */
   readonly topP?: number;
-  /** Only tokens with at least this share of the most likely one's probability, 0 to 1. 0: off. */
+  /** Sample only from tokens with at least this share of the highest probability, 0 to 1. 0: off. */
   readonly minP?: number;
   /** Below 2^64; default: a random one. The same seed gives the same answer. */
   readonly seed?: number | bigint;
-  /** Divides positive logits of tokens in prompt or answer, multiplies negative ones: 0.01 to 100. 1: off. */
+  /** For tokens in the prompt or the answer: positive logits are divided by it, negative ones multiplied; 0.01 to 100. 1: off. */
   readonly repetitionPenalty?: number;
-  /** Taken off the logit of a token that the answer has: -100 to 100. 0: off. */
+  /** Subtracted from the logit of each token in the answer, -100 to 100. 0: off. */
   readonly presencePenalty?: number;
-  /** Taken off for each time that the answer has the token: -100 to 100. 0: off. */
+  /** Subtracted once for each occurrence of the token in the answer, -100 to 100. 0: off. */
   readonly frequencyPenalty?: number;
-  /** No n-gram of this length comes twice, the prompt included. 0: off. */
+  /** No n-gram of this length may occur twice in prompt and answer. 0: off. */
   readonly noRepeatNgramSize?: number;
-  /** No end token before prompt and answer together have as many tokens. */
+  /** No end token before prompt and answer together have this many tokens. 0: off. */
   readonly minLength?: number;
-  /** Beams of a beam search, 1 to 64. Above 1 tokens can't be drawn. */
+  /** Number of beams of a beam search, 1 to 64. More than 1 can't be combined with sampling. */
   readonly numBeams?: number;
-  /** Score of a beam's answer: its log-probability / length ^ lengthPenalty. -100 to 100. */
+  /** A beam's score is its log-probability / length ^ lengthPenalty. -100 to 100. */
   readonly lengthPenalty?: number;
-  /** Ends a beam search as soon as there are `numBeams` answers, not only when none can get better. */
+  /** End a beam search once there are `numBeams` answers, even if one could still get better. */
   readonly earlyStopping?: boolean;
-  /** The end token, or several. */
+  /** The id of the end token, or several ids. */
   readonly eosTokenId?: number | readonly number[];
 }
 
-/** Every option with its value. */
+/** All options with their values. */
 export interface ResolvedOptions
   extends Required<Omit<SamplingOptions, 'generation' | 'seed' | 'eosTokenId'>> {
   readonly seed: bigint;
@@ -66,7 +66,7 @@ export interface ResolvedOptions
 }
 
 type Defaults = Omit<ResolvedOptions, 'seed' | 'endTokens'>;
-/** The fields of a generation_config.json that are there and mean something here. */
+/** The fields of a generation_config.json that this library uses. */
 export type CheckpointDefaults = Partial<Defaults> & { readonly endTokens?: readonly number[] };
 
 const REFERENCE_DEFAULTS: Defaults = {
@@ -98,7 +98,7 @@ type NumberOption = { [K in keyof Defaults]: Defaults[K] extends number ? K : ne
 const BOOLEANS = ['doSample', 'earlyStopping'] as const;
 
 const MAX_COUNT = 2 ** 31 - 1; // counts are u32 in the kernels
-/** Kernels compute in f32: the limits keep what they divide and multiply finite. */
+/** Kernels compute in f32: the limits keep their products and quotients finite. */
 const RANGES: Readonly<Record<NumberOption, Range & { readonly whole: boolean }>> = {
   maxNewTokens: { min: 1, max: MAX_COUNT, whole: true },
   temperature: { min: 0, max: 100, whole: false },
@@ -117,9 +117,9 @@ const MIN_TEMPERATURE = 1e-4;
 const MAX_SEED = 2n ** 64n - 1n;
 
 /**
- * Puts options, preset and checkpoint together.
+ * Combines options, preset and checkpoint.
  *
- * @param checkpoint what `parseGenerationConfig` found; null without the file. Only 'checkpoint' reads it
+ * @param checkpoint the result of `parseGenerationConfig`, used by the preset 'checkpoint'; null if there is no file
  * @throws GenerationError GEN_RANGE with the option's name in `details.field`; ConfigError CONFIG_MISSING for 'checkpoint'
  *   without the file
  */
@@ -142,13 +142,13 @@ export function resolveGenerationOptions(
   const { temperature, doSample, numBeams } = resolved as unknown as Defaults;
   const draws = temperature > 0 && (doSample || asksForSampling(options));
   if (draws && numBeams > 1) {
-    throw rangeError('numBeams', numBeams, '1 where tokens are drawn (doSample)');
+    throw rangeError('numBeams', numBeams, '1 for sampling (doSample)');
   }
   return { ...(resolved as unknown as Defaults), doSample: draws, seed, endTokens };
 }
 
 /**
- * Reads generation_config.json. Fields with null are left out, as are those that mean nothing here.
+ * Parses generation_config.json. Fields that are null or unknown to this library are ignored.
  *
  * @throws ConfigError CONFIG_PARSE, CONFIG_TYPE, CONFIG_RANGE, CONFIG_TOO_LARGE
  * Follows: transformers 4.49, generation/configuration_utils.py, GenerationConfig
@@ -242,7 +242,7 @@ function randomSeed(): bigint {
   return crypto.getRandomValues(new BigUint64Array(1))[0];
 }
 
-/** `field` has a value that it can't have. */
+/** The error for an option with an invalid value. */
 export function rangeError(field: string, actual: unknown, expected: string): GenerationError {
   return new GenerationError('GEN_RANGE', `${field} is ${written(actual)}`, {
     field,
@@ -252,7 +252,7 @@ export function rangeError(field: string, actual: unknown, expected: string): Ge
   });
 }
 
-/** As `shown`, for what a caller may hand over and JSON does not have. */
+/** Like `shown`, but also for values that JSON does not have. */
 function written(value: unknown): string {
   if (typeof value === 'bigint') return `${value}n`;
   if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object';

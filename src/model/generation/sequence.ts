@@ -17,44 +17,45 @@ import { type ChangeLogits, LogitsHook } from './logitsHook.ts';
 import { type ChosenToken, largestLogit, type TokenChooser } from './tokenChooser.ts';
 
 const PREFILL_CHUNK = 512;
-/** Decode steps that one wait may bring the tokens of. */
+/** Maximum number of decode steps in one wait. */
 export const MAX_STEPS = 64;
 
 export interface SequenceOptions {
-  /** Tokens that the cache has room for. */
+  /** Size of the cache, in tokens. */
   readonly context: number;
   readonly positions: Positions;
   readonly videoRope?: 'sections' | 'swapped';
-  /** One for `context` tokens that has got `positions` and outlives the sequence; default: one of its own. */
+  /** An existing cache of `context` tokens whose positions are already set; `destroy` leaves it alone. Default: a new one. */
   readonly cache?: KvCache;
   /** Default: the token with the largest logit. */
   readonly chooser?: TokenChooser;
-  /** Called between the chooser's two halves. */
+  /** Called with the logits between the chooser's `process` and `choose`. */
   readonly changeLogits?: ChangeLogits;
   readonly tap?: TapListener;
-  /** Gets the passes of the prompt, each when it has run: running it again gives the same. The decode pass: see `showDecode`. */
+  /** Gets each pass of the prompt after it has run; running it again gives the same result. For the decode pass see `showDecode`. */
   readonly onPass?: PassListener;
   /**
-   * Tokens of the prompt that go through the decoder in one submit: bounds scratch memory and the time of a submit.
-   * Default 512; the whole prompt when somebody listens to taps, so that each stage is seen once.
+   * Prompt tokens per decoder pass, to bound scratch memory. Default 512; with a tap listener the whole prompt, so that each stage
+   * is tapped once.
    */
   readonly prefillChunk?: number;
 }
 
 export interface PrefillOptions {
   readonly signal?: AbortSignal;
-  /** Called after each part of the prompt with the tokens done so far. */
+  /** Called after each chunk of the prompt with the number of tokens done so far. */
   readonly onProgress?: (tokensDone: number) => void;
-  /** See `embedPrompt`. */
+  /** See `EmbedOptions`. */
   readonly featureOrder?: Uint32Array;
   readonly features?: readonly Tensor[];
-  /** Tokens at the beginning of the prompt whose keys and values the cache holds: they are not computed again. Default 0. */
+  /** Number of leading prompt tokens whose keys and values are already in the cache; they are not computed again. Default 0. */
   readonly reuse?: number;
 }
 
+/** One prompt and its continuation: a KV cache, the recorded decode pass and the last chosen token. */
 export class Sequence {
   readonly cache: KvCache;
-  /** [1] u32: the token that was chosen last; the next step's embedding reads it. */
+  /** [1] u32: the last chosen token, which the next step embeds. */
   readonly token: Tensor;
   readonly #model: ModelParts;
   readonly #tap: TapListener | undefined;
@@ -65,20 +66,21 @@ export class Sequence {
   readonly #hook: LogitsHook | null;
   readonly #verifier: DraftVerifier;
   #decode: Pass | null = null;
-  /** Of the token and of the chooser's reports. */
+  /** The read-backs of the token and of the chooser's reports. */
   #chosen: readonly ReadBack[] = [];
   #length = 0;
   #last = NO_TOKEN;
 
+  /** @throws InputError INPUT_RANGE (`videoRope`); GpuError GPU_LIMIT, GPU_OUT_OF_MEMORY */
   constructor(model: ModelParts, options: SequenceOptions) {
     const { context, positions, videoRope = 'sections' } = options;
     if (videoRope === 'swapped' && model.config.llm.rope !== 'video_rope') {
       throw new InputError(
         'INPUT_RANGE',
-        `videoRope is 'swapped', the checkpoint has ${model.config.llm.rope}`,
+        `videoRope is 'swapped', but the checkpoint uses ${model.config.llm.rope}`,
         {
           field: 'videoRope',
-          hint: 'the second layout belongs to video_rope: leave the option out',
+          hint: 'leave out the option: only video_rope has this layout',
         },
       );
     }
@@ -100,8 +102,8 @@ export class Sequence {
    * Runs the prompt and chooses the first new token.
    *
    * @param inputIds [tokens] of the expanded prompt
-   * @param images those whose patch tokens stand behind the first `reuse` tokens
-   * @throws the signal's reason; GenerationError GEN_NONFINITE; GpuError
+   * @param images the images whose patch tokens come after the first `reuse` tokens
+   * @throws the signal's reason; GenerationError GEN_NONFINITE; KernelError; GpuError
    */
   async prefill(
     inputIds: readonly number[],
@@ -137,27 +139,27 @@ export class Sequence {
   }
 
   /**
-   * Feeds the token that was chosen last and chooses the next one, `steps` times, and waits once. One submit a step; four bytes
-   * a step come back, and the chooser's reports.
+   * Runs `steps` decode steps, each of which feeds the last chosen token and chooses the next, then waits once. There is one
+   * submit per step. Only the token (4 bytes) and the chooser's reports are read back.
    *
-   * @param steps 1 to 64; the cache must have room for them. One, where somebody changes the logits
-   * @throws GenerationError GEN_NONFINITE; GpuError
+   * @param steps 1 to 64, and always 1 with `changeLogits`; the cache must have room for them
+   * @throws GenerationError GEN_NONFINITE; KernelError; GpuError; whatever `changeLogits` throws
    */
   async decode(steps = 1): Promise<ChosenToken[]> {
     this.#decode ??= this.#recordDecode();
     for (let step = 0; step < steps; step++) {
       this.setStart(this.#length++);
-      await this.#decode.submit(); // each writes the token that the next one reads
+      await this.#decode.submit(); // writes the token that the next step reads
     }
     await this.#hook?.run();
     return this.#readChosen(`token ${this.#length}`);
   }
 
   /**
-   * Greedy decoding with a guess of what comes: feeds the token that was chosen last and `draft` behind it, in one pass.
+   * Greedy decoding of several tokens at once: verifies a guess of the next tokens in one pass.
    *
-   * @param draft 1 to 7 tokens; only where `canVerify` says that the cache has room
-   * @returns the tokens of the draft that were right, and the one that follows them
+   * @param draft 1 to 7 tokens; requires `canVerify`
+   * @returns the leading draft tokens that were right, then the token that greedy decoding chooses after them
    * @throws GenerationError GEN_NONFINITE; GpuError
    */
   async verify(draft: readonly number[]): Promise<number[]> {
@@ -171,12 +173,12 @@ export class Sequence {
     return tokens;
   }
 
-  /** Shows the decode pass to `onPass`. Last of all: run again, it feeds the token that it chose. */
+  /** Gives the decode pass to `onPass`. Call it last: if the pass runs again, it advances to the next token. */
   async showDecode(): Promise<void> {
     if (this.#decode) await this.#onPass?.(this.#decode);
   }
 
-  /** Whether the cache has room for what `verify` feeds. */
+  /** Whether the cache has room for `verify`. */
   get canVerify(): boolean {
     return this.#length + FEW_ROWS <= this.cache.context;
   }
@@ -197,8 +199,7 @@ export class Sequence {
   }
 
   /**
-   * Tokens start … end - 1 of the prompt; the last of all is the one that an answer token is chosen from.
-   * `embeds` begins at token `reuse`.
+   * Runs tokens start … end - 1 of the prompt. The last chunk chooses the first answer token. `embeds` begins at token `reuse`.
    */
   async #prefillChunk(
     embeds: Tensor,
@@ -237,7 +238,7 @@ export class Sequence {
     }
   }
 
-  /** Records one step into `pass`: embeds the token chosen last, runs all layers at `cache.start`, chooses the next token. */
+  /** Records one decode step: embeds the last chosen token, runs all layers at `cache.start`, chooses the next token. */
   recordStep(pass: Pass): void {
     const hidden = embedTokens(pass, this.#model, this.token, []); // [1, hiddenSize]
     decoderLayers(pass, this.#model, hidden, this.cache);
@@ -262,7 +263,7 @@ export class Sequence {
     return [this.token, ...(this.#chooser.reports ?? [])].map((tensor) => pass.readBack(tensor, maxSteps));
   }
 
-  /** The tokens of all steps since it was called last. */
+  /** The tokens of all steps since the last call. */
   async #readChosen(step: string): Promise<ChosenToken[]> {
     const [ids, ...reports] = await Promise.all(this.#chosen.map((readBack) => readBack.read()));
     const tokens = Array.from(ids, (id, i) => ({
@@ -279,7 +280,7 @@ export class Sequence {
   #checkToken(token: number, step: string): number {
     if (token !== NO_TOKEN) return token;
     throw new GenerationError('GEN_NONFINITE', `${step}: no logit is finite`, {
-      hint: 'check the weights with verifyWeights(); a kernel of your own may produce NaN',
+      hint: 'check the weights with verifyWeights(), and any kernel of your own with checkKernel()',
     });
   }
 }

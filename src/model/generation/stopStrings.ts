@@ -3,18 +3,18 @@ import { GenerationError } from '../../errors.ts';
 const MAX_STRINGS = 64;
 const MAX_LENGTH = 1024;
 
-/** Watches streamed text for stop strings, which may begin in one piece and end in a later one. */
+/** Finds stop strings in streamed text. They may begin in one piece of text and end in a later one. */
 export class StopStrings {
   readonly #stops: readonly string[];
-  /** Text that may be the beginning of a stop string: not shown yet. */
+  /** The end of the text so far that may be the beginning of a stop string. It is not shown yet. */
   #held = '';
 
-  /** @throws GenerationError GEN_RANGE: an empty string, one over 1,024 characters, or more than 64 */
+  /** @throws GenerationError GEN_RANGE for an empty string, one of more than 1,024 characters, or more than 64 strings */
   constructor(stops: readonly string[]) {
     const wrong = stops.findIndex((stop) => stop === '' || stop.length > MAX_LENGTH);
     if (wrong >= 0 || stops.length > MAX_STRINGS) {
       const field = wrong >= 0 ? `stop[${wrong}]` : 'stop';
-      throw new GenerationError('GEN_RANGE', `${field} can't be used`, {
+      throw new GenerationError('GEN_RANGE', `${field} is invalid`, {
         field,
         hint: `give at most ${MAX_STRINGS} strings of 1 to ${MAX_LENGTH} characters`,
       });
@@ -22,7 +22,7 @@ export class StopStrings {
     this.#stops = stops;
   }
 
-  /** @returns the text that can be shown now, and whether a stop string was met: nothing from it on is shown */
+  /** @returns the text to show now, up to a stop string, and whether one was found */
   push(piece: string): { readonly text: string; readonly stopped: boolean } {
     const text = this.#held + piece;
     const found = this.#stops.map((stop) => text.indexOf(stop)).filter((index) => index >= 0);
@@ -35,12 +35,12 @@ export class StopStrings {
     return { text: text.slice(0, shown), stopped: false };
   }
 
-  /** What was held back when the text ended without a stop string. */
+  /** The text still held back, to show if the text ends without a stop string. */
   end(): string {
     return this.#held;
   }
 
-  /** Length of the longest end of `text` that is the beginning of a stop string. */
+  /** The length of the longest suffix of `text` that is a prefix of a stop string. */
   #heldLength(text: string): number {
     let longest = 0;
     for (const stop of this.#stops) {

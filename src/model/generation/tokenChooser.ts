@@ -2,26 +2,26 @@ import type { Pass } from '../../gpu/pass.ts';
 import type { HostArray, Tensor } from '../../gpu/tensor.ts';
 import type { ModelParts } from '../graph/modelParts.ts';
 
-/** How the next token follows from the logits. The tensors: `logits` [1, vocabSize] f32, `token` [1] u32. */
+/** Chooses the next token from the logits. Tensors: `logits` [1, vocabSize] f32, `token` [1] u32. */
 export interface TokenChooser {
-  /** Records what changes the logits, in place; `token` is the one chosen last. */
+  /** Records the processors, which change the logits in place; `token` is the last chosen token. */
   process(pass: Pass, logits: Tensor, token: Tensor): void;
-  /** Records the choice, which goes into `token`. */
+  /** Records the choice, which is written to `token`. */
   choose(pass: Pass, logits: Tensor, token: Tensor): void;
-  /** What comes back to the host with each token. */
+  /** Tensors to read back with each token. */
   readonly reports?: readonly Tensor[];
-  /** Called before each run with the number of tokens that stand before the one to be chosen. */
+  /** Called before each run with the number of tokens before the next one. */
   setLength(length: number): void;
   destroy(): Promise<void>;
 }
 
-/** A token, and the values of the chooser's `reports`. */
+/** A chosen token, and the values of the chooser's `reports`. */
 export interface ChosenToken {
   readonly id: number;
   readonly reports: readonly HostArray[];
 }
 
-/** Greedy: the token with the largest logit, of equal ones the lowest id. */
+/** Greedy decoding: the token with the largest logit, and the lowest id among equal ones. */
 export function largestLogit({ kernels }: ModelParts): TokenChooser {
   return {
     process() {},

@@ -1,4 +1,4 @@
-/** Log-probabilities of the tokens that are chosen, and of those that could have been. */
+/** Log-probabilities of the chosen tokens and of the most likely alternatives. */
 import type { Pass } from '../../gpu/pass.ts';
 import { freeTensors, type HostArray, reshape, type Tensor, zeros } from '../../gpu/tensor.ts';
 import { NO_TOKEN } from '../../kernels/choose/argmax.ts';
@@ -7,29 +7,31 @@ import type { ModelParts } from '../graph/modelParts.ts';
 import type { ChosenToken, TokenChooser } from './tokenChooser.ts';
 
 export interface TokenLogprob {
+  /** The token id. */
   readonly token: number;
-  /** The token alone, decoded; of a token that is a part of a character, U+FFFD. */
+  /** The token decoded by itself; U+FFFD if it is only part of a character. */
   readonly text: string;
+  /** Natural logarithm of the token's probability. */
   readonly logprob: number;
 }
 
-/** One token of an answer, and the most likely ones in its place, most likely first. */
+/** A token of an answer, and the most likely tokens in its place, most likely first. */
 export interface TokenLogprobs extends TokenLogprob {
   readonly top: readonly TokenLogprob[];
 }
 
 /**
- * Reports log-probabilities beside the tokens of another chooser: log softmax of the model's own logits, before penalties,
- * temperature and limits.
+ * Adds log-probabilities to the tokens of another chooser: the log softmax of the model's logits, before penalties, temperature
+ * and limits.
  */
 export class LogprobChooser implements TokenChooser {
-  /** [1, 1] f32 of the chosen token; with `top`, [top] u32 and [top] f32 of the most likely ones. */
+  /** [1, 1] f32: the chosen token's log-probability. If `top` > 0, then [top] u32 and [top] f32 for the most likely tokens. */
   readonly reports: readonly Tensor[];
   readonly #model: ModelParts;
   readonly #chooser: TokenChooser;
   readonly #scores: Tensor; // [1, vocabSize]
 
-  /** @param top how many of the most likely tokens are reported; at most `vocabSize` */
+  /** @param top number of most likely tokens to report, 0 to vocabSize */
   constructor(model: ModelParts, chooser: TokenChooser, top: number) {
     const { gpu, config } = model;
     this.#model = model;
@@ -67,7 +69,7 @@ export class LogprobChooser implements TokenChooser {
   }
 }
 
-/** What a `LogprobChooser` reported of one token. */
+/** The log-probabilities that a `LogprobChooser` reported for one token. */
 export function tokenLogprobs(tokenizer: Tokenizer, { id, reports }: ChosenToken): TokenLogprobs {
   const [[logprob], ids = [], values = []] = reports as readonly HostArray[];
   const described = (token: number, value: number) => ({

@@ -5,7 +5,7 @@ import { LogitsProcessors, type ProcessorOptions } from './logitsProcessors.ts';
 import type { TokenChooser } from './tokenChooser.ts';
 
 export interface SamplerOptions extends ProcessorOptions {
-  /** false: the largest of the processed logits, as greedy search takes it. */
+  /** false: take the largest of the processed logits. */
   readonly doSample: boolean;
   readonly temperature: number;
   /** 0: off. */
@@ -17,7 +17,7 @@ export interface SamplerOptions extends ProcessorOptions {
   readonly seed: bigint;
 }
 
-/** Processes the logits and draws the next token, or takes the largest: all on the GPU, in three dispatches at most. */
+/** Processes the logits and samples the next token, or takes the largest logit: on the GPU, in at most three dispatches. */
 export class TokenSampler implements TokenChooser {
   readonly #model: ModelParts;
   readonly #options: SamplerOptions;
