@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { create, globals } from 'webgpu';
+import type { GpuPlatform } from './platform.ts';
 import {
   driverChosen,
   loadVulkanBesideDriver,
@@ -11,15 +12,6 @@ import {
 const held = new Set<{ instance: GPU; adapter: GPUAdapter | null }>();
 // By default Dawn rounds timestamps as browsers must, to 65 µs on software adapters. Many dispatches are shorter.
 const DAWN_OPTIONS = ['disable-dawn-features=timestamp_quantization'];
-
-/** What `openGpu` needs from its platform: Node (here) or a web page (device.ts). */
-export interface GpuPlatform {
-  readonly adapter: GPUAdapter | null;
-  /** Reads a `.wgsl` file (Node's `fetch` can't read `file:` URLs). */
-  readonly readText: (url: URL) => Promise<string>;
-  /** To be called once the device is gone. */
-  readonly release: () => void;
-}
 
 /**
  * Starts Dawn and asks it for an adapter. On Linux without a usable Vulkan driver it falls back to SwiftShader. A driver

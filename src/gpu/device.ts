@@ -1,5 +1,5 @@
 import { GpuError, type M2Error } from '../errors.ts';
-import type { GpuPlatform } from './dawn.node.ts';
+import { type GpuPlatform, INSTALL_HINT, openPlatform } from './platform.ts';
 import { WorkPace } from './workPace.ts';
 
 export interface OpenGpuOptions {
@@ -34,35 +34,6 @@ export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
   });
   const maxBindingBytes = Math.min(options.maxBindingBytes ?? Infinity, maxStorageBufferBindingSize);
   return new Gpu(device, adapter.info, maxBindingBytes, platform);
-}
-
-const INSTALL_HINT =
-  'on Linux install a Vulkan driver of your GPU, or Mesa 25 or newer (Debian: mesa-vulkan-drivers from backports); ' +
-  'on macOS update to 12 or newer; on Windows update the graphics driver (Direct3D 12). ' +
-  'Without a GPU: npm install --save-dev @sparticuz/chromium tar-fs (Linux x64) brings a software driver. ' +
-  'If VK_DRIVER_FILES is set, check that it names an existing driver file';
-
-async function openPlatform(options: GPURequestAdapterOptions): Promise<GpuPlatform> {
-  const gpu = globalThis.navigator?.gpu;
-  if (gpu === undefined) {
-    const { openDawn } = await import('./dawn.node.ts'); // in a page, bundlers replace it by withoutNode.ts
-    return openDawn(options);
-  }
-  const adapter = await gpu.requestAdapter(options);
-  if (adapter === null) {
-    throw new GpuError('GPU_NO_ADAPTER', 'this browser has no WebGPU adapter', {
-      hint: 'update the browser and the graphics driver; in Chrome, chrome://gpu says more',
-    });
-  }
-  return { adapter, readText: fetchText, release: () => {} };
-}
-
-async function fetchText(url: URL): Promise<string> {
-  const response = await fetch(url);
-  // Development servers answer unknown paths with their start page.
-  const isPage = response.headers.get('content-type')?.startsWith('text/html');
-  if (response.ok && !isPage) return response.text();
-  throw new Error(`${url.href} answers ${response.status}${isPage ? ' with a page' : ''}`);
 }
 
 /** What a device has created and run since it was opened. Benchmarks and tests read these. */
