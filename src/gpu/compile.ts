@@ -1,4 +1,5 @@
 import { KernelError } from '../errors.ts';
+import { compileError, fileOf } from './compileError.ts';
 import type { Bindings, Constants, KernelDeclaration } from './declaration.ts';
 import type { Gpu } from './device.ts';
 import { readKernel } from './readKernel.ts';
@@ -77,25 +78,4 @@ function layoutEntries(bindings: Bindings, wgsl: WgslInterface): GPUBindGroupLay
     entries.push({ binding: entries.length, visibility, buffer: { type: 'uniform' } });
   }
   return entries;
-}
-
-function compileError(
-  declaration: KernelDeclaration,
-  error: GPUCompilationMessage,
-  text: string,
-): KernelError {
-  const { lineNum: line, linePos: column, message } = error;
-  const source = text.split('\n')[line - 1]?.trim() ?? '';
-  return new KernelError(
-    'KERNEL_COMPILE',
-    `${fileOf(declaration)}:${line}:${column} ${message.trim()} in \`${source}\``,
-    { kernel: declaration.name, line, column },
-  );
-}
-
-/** The file's name for messages, or the kernel's: bundlers turn small files into `data:` URLs, which have no file name. */
-function fileOf({ code, name }: KernelDeclaration): string {
-  return typeof code === 'string' || code.protocol === 'data:'
-    ? name
-    : code.pathname.slice(code.pathname.lastIndexOf('/') + 1);
 }

@@ -1,5 +1,5 @@
 /** The arguments of a kernel call, held against its declaration. */
-import { ShapeError } from '../errors.ts';
+import { KernelError, ShapeError } from '../errors.ts';
 import type { Binding, Bindings, KernelDeclaration, ParamTypes } from './declaration.ts';
 import { type Symbols, solveShapes } from './shapes.ts';
 import { elementCount, type HostArray, type Tensor } from './tensor.ts';
@@ -77,4 +77,25 @@ export function checkDtype(
     actual: tensor.dtype,
     hint: 'convert it on the host',
   });
+}
+
+/** @throws KernelError KERNEL_BINDING if a buffer is written and also bound elsewhere, which WebGPU forbids */
+export function checkAliasing({ name, bindings }: KernelDeclaration, buffers: readonly GPUBuffer[]): void {
+  for (const [index, [binding, { access }]] of Object.entries(bindings).entries()) {
+    if (access !== 'write' && access !== 'readWrite') continue;
+    const twin = buffers.findIndex((buffer, other) => other !== index && buffer === buffers[index]);
+    if (twin >= 0) {
+      const other = Object.keys(bindings)[twin];
+      throw bindingError(
+        name,
+        binding,
+        `${binding} is written and shares its buffer with ${other}`,
+        'declare one readWrite binding instead, or pass different tensors',
+      );
+    }
+  }
+}
+
+export function bindingError(kernel: string, binding: string, problem: string, hint: string): KernelError {
+  return new KernelError('KERNEL_BINDING', `${kernel}: ${problem}`, { kernel, binding, hint });
 }

@@ -1,8 +1,9 @@
 import { type CompiledKernel, compileKernel } from './compile.ts';
 import type { KernelDeclaration } from './declaration.ts';
 import type { Gpu } from './device.ts';
-import { bindingError, checkAliasing, dtypeOverride, foldGroups } from './dispatch.ts';
+import { dtypeOverride, foldGroups } from './dispatch.ts';
 import { type Call, type Copy, encodeSteps, type PreparedDispatch, type PreparedStep } from './encode.ts';
+import { bindingError, checkAliasing } from './kernelArguments.ts';
 import { ParamsBlocks, packParams } from './params.ts';
 import type { Symbols } from './shapes.ts';
 import { LearnedWait } from './sleepThrough.ts';

@@ -187,23 +187,6 @@ export function viewAs(dtype: Dtype, bytes: ArrayBuffer): Float32Array | Uint32A
   return new Uint32Array(bytes);
 }
 
-/** A byte range of one tensor that is copied to the same place in another. */
-export interface CopyRange {
-  readonly from: Tensor;
-  readonly to: Tensor;
-  readonly byteOffset: number;
-  readonly bytes: number;
-}
-
-/** Copies ranges on the GPU in one submit. Each tensor must be in one piece. */
-export function copyRanges(gpu: Gpu, ranges: Iterable<CopyRange>): void {
-  const encoder = gpu.device.createCommandEncoder();
-  for (const { from, to, byteOffset, bytes } of ranges) {
-    encoder.copyBufferToBuffer(from.pieces[0].buffer, byteOffset, to.pieces[0].buffer, byteOffset, bytes);
-  }
-  gpu.submit([encoder.finish()]);
-}
-
 /** The same values with another shape of as many elements. Only for tensors in one piece. */
 export function reshape(tensor: Tensor, shape: readonly number[]): Tensor {
   return { ...tensor, shape };

@@ -1,6 +1,6 @@
 /** A conversation over several turns that reuses its KV cache. docs/MODEL.md, section 7. */
 import { GenerationError, InputError } from '../../errors.ts';
-import { copyRanges } from '../../gpu/tensor.ts';
+import { copyRanges } from '../../gpu/copyRanges.ts';
 import { checkMessages } from '../../processor/text/checkMessages.ts';
 import type { Message, Part } from '../../processor/text/messages.ts';
 import { answerPrompt, chosenTokens } from '../generation/generate.ts';

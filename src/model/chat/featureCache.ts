@@ -1,6 +1,8 @@
 /** A cache of image features by image content, so that an image that comes again costs nothing. */
+
+import { copyRanges } from '../../gpu/copyRanges.ts';
 import { Pass } from '../../gpu/pass.ts';
-import { copyRanges, freeTensors, sizeBytes, type Tensor, zeros } from '../../gpu/tensor.ts';
+import { freeTensors, sizeBytes, type Tensor, zeros } from '../../gpu/tensor.ts';
 import type { PreprocessedImage } from '../../processor/patches.ts';
 import { freeImages, imageFeatures, uploadImages } from '../graph/imageFeatures.ts';
 import type { ModelParts } from '../graph/modelParts.ts';

@@ -1,7 +1,9 @@
 /** Beam search on the GPU. Every beam has its own KV cache; when beams split or end, caches are copied on the GPU. */
+
+import { copyRanges } from '../../gpu/copyRanges.ts';
 import type { Gpu } from '../../gpu/device.ts';
 import { Pass, type ReadBack } from '../../gpu/pass.ts';
-import { copyRanges, freeTensors, readTensor, type Tensor, writePiece, zeros } from '../../gpu/tensor.ts';
+import { freeTensors, readTensor, type Tensor, writePiece, zeros } from '../../gpu/tensor.ts';
 import type { PreprocessedImage } from '../../processor/patches.ts';
 import type { ModelParts } from '../graph/modelParts.ts';
 import { type BeamOptions, BeamScorer, type Hypothesis } from './beamScorer.ts';

@@ -1,5 +1,6 @@
 /** The decode loop: how many steps run per wait, and when a draft is tried instead. docs/MODEL.md, section 7. */
 import type { ModelParts } from '../graph/modelParts.ts';
+import { Pace } from './pace.ts';
 import { PromptLookup } from './promptLookup.ts';
 import { MAX_STEPS, Sequence, type SequenceOptions } from './sequence.ts';
 import type { ChosenToken } from './tokenChooser.ts';
@@ -59,35 +60,5 @@ export async function* decodedTokens(
     }
   } finally {
     await sequence.destroy();
-  }
-}
-
-const WAIT_MS = 20; // short enough for smooth output, and for little wasted work past the end of an answer
-
-/** Chooses the number of decode steps per wait. A wait costs time, but all tokens of a longer wait arrive at once. */
-export class Pace {
-  steps: number;
-  readonly #isFixed: boolean;
-  #isWarm = false;
-
-  constructor(fixed: number | null) {
-    this.steps = fixed ?? 1;
-    this.#isFixed = fixed !== null;
-  }
-
-  /** Waits for `work`, which runs `steps` steps, and adapts `this.steps` to the time it takes. */
-  async timed<T>(steps: number, work: Promise<T>): Promise<T> {
-    const startedAt = performance.now();
-    const result = await work;
-    if (this.#isFixed) return result;
-    if (!this.#isWarm) {
-      this.#isWarm = true; // the first step also compiles and binds, so its time is not typical
-      this.steps = 2;
-      return result;
-    }
-    const msPerStep = (performance.now() - startedAt) / steps;
-    const fitting = Math.max(1, Math.floor(WAIT_MS / msPerStep));
-    this.steps = Math.min(fitting, 2 * this.steps, MAX_STEPS / 4); // grows slowly: steps past the end are wasted
-    return result;
   }
 }

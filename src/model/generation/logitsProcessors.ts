@@ -1,6 +1,8 @@
 /** The processors that change logits before a token is chosen (penalties, minimum length, repeated n-grams), with their state. */
+
+import type { CopyRange } from '../../gpu/copyRanges.ts';
 import type { Pass } from '../../gpu/pass.ts';
-import { type CopyRange, freeTensors, type Tensor, upload, writePiece, zeros } from '../../gpu/tensor.ts';
+import { freeTensors, type Tensor, upload, writePiece, zeros } from '../../gpu/tensor.ts';
 import { END_TOKEN, IN_PROMPT } from '../../kernels/choose/penalizeLogits.ts';
 import type { ModelParts } from '../graph/modelParts.ts';
 

@@ -1,6 +1,8 @@
 /** What a sequence keeps on the GPU between steps: keys and values of every layer, and the positions of its tokens. */
+
+import type { CopyRange } from '../../gpu/copyRanges.ts';
 import type { Gpu } from '../../gpu/device.ts';
-import { type CopyRange, freeTensors, type Tensor, upload, writePiece, zeros } from '../../gpu/tensor.ts';
+import { freeTensors, type Tensor, upload, writePiece, zeros } from '../../gpu/tensor.ts';
 import type { LlmConfig } from '../checkpoint/config.ts';
 import type { Positions } from './positions.ts';
 import { axisOfFrequency, llmRotaryTable, type RotaryTable } from './rotaryTables.ts';
