@@ -1,4 +1,4 @@
-/** @returns one array of all the parts' bytes, in order */
+/** Concatenates byte arrays. */
 export function concatenate(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const joined = new Uint8Array(parts.reduce((total, part) => total + part.length, 0));
   let offset = 0;

@@ -1,4 +1,4 @@
-/** From the frames of a clip to patches. The published processor fails on every clip: what it means is done here. */
+/** From the frames of a clip to patches. The published processor fails on every clip; this code does what it intends. */
 import { ImageError, InputError } from '../errors.ts';
 import { type ImageSource, loadImage } from './image/imageSource.ts';
 import {
@@ -17,28 +17,28 @@ export interface FrameOptions extends ResizeOptions {
   readonly secondsPerGrid?: number;
 }
 
-/** Of one frame. */
 const FRAME_LIMITS: PixelLimits = { minPixels: 128 * 28 * 28, maxPixels: 768 * 28 * 28 };
-/** Of one frame of every temporal patch together. */
+/** Pixels of a clip, counting one frame per temporal patch. */
 const TOTAL_PIXELS = 7680 * 28 * 28;
-/** Of all frames after the resize: the default limits stay below, sizes of a message part may not. */
+/** Pixels of all frames after the resize. The default limits stay below this, the options of a message part may not. */
 const MAX_CLIP_PIXELS = 100e6;
 
 /**
- * Loads the frames of a clip, resizes all of them alike and cuts them into patches, two frames a temporal patch.
+ * Loads the frames of a clip, resizes all to the same size and cuts them into patches, two frames per temporal patch.
  *
  * ```
  * frames       A B C          the last one is repeated if it has no partner
- * pairs        AB CC          t = 2, each pair as the two frames of a still picture
+ * pairs        AB CC          t = 2; a still picture is one pair of twice the same frame
  * ```
  *
- * @param frames 1 or more, of one size; one is decoded at a time
+ * @param frames at least one, all of the same size; they are decoded one at a time
  * @param field argument path for messages, e.g. `messages[0].content[1].frames`
- * @param options of the message part, limits per frame
- * @returns `pixelValues` [t * h * w, 1176] float32 and its grid, t = ⌈frames / 2⌉
- * @throws InputError INPUT_FRAME_SIZE (a frame of another size than the first), INPUT_RANGE (limits that contradict
- *   each other, one of resizedHeight and resizedWidth alone), INPUT_TYPE, INPUT_LENGTH (pixels)
+ * @param options of the message part; the limits apply to each frame
+ * @returns `pixelValues` [t * h * w, 1176] f32 and its grid, t = ⌈frames / 2⌉
+ * @throws InputError INPUT_FRAME_SIZE (a frame differs in size from the first), INPUT_RANGE (contradicting limits, or only one of
+ *   resizedHeight and resizedWidth), INPUT_TYPE, INPUT_LENGTH (pixels)
  * @throws ImageError IMAGE_TOO_LARGE (over 100 M pixels after the resize), and as `loadImage` and `preprocessImage`
+ * @throws the signal's reason
  *
  * Follows: qwen-vl-utils, vision_process.py, fetch_video (sizes); transformers 4.49, Qwen2VLImageProcessor._preprocess
  */
@@ -63,7 +63,7 @@ export async function preprocessFrames(
   return { ...extractPatches(inPairs, config), ...pictures[0], secondsPerGrid: options.secondsPerGrid };
 }
 
-/** Of every frame, before and after the first resize. */
+/** The size of every frame, before and after the first resize. */
 interface ClipSize {
   readonly frame: ImageSize;
   readonly resized: ImageSize;
@@ -85,12 +85,12 @@ function clipSize(
   return { frame: { height, width }, resized };
 }
 
-/** @param steps temporal patches of the clip */
+/** @param steps number of temporal patches */
 function frameLimits(steps: number, { minPixels: least, maxPixels: most }: ResizeOptions): PixelLimits {
-  // Who asks for less than the smallest frame gets it: the usual minimum would contradict the maximum.
+  // A maxPixels below the usual minimum is honoured, with a lower minimum.
   const usual = most !== undefined && most < FRAME_LIMITS.minPixels ? FETCH_LIMITS : FRAME_LIMITS;
   const minPixels = least ?? usual.minPixels;
-  // A long clip goes over the total rather than under the minimum; the 5 % are room for rounding to 28.
+  // A long clip may exceed the total, but a frame is never below the minimum. The 5 % allow for rounding to multiples of 28.
   const share = Math.min(FRAME_LIMITS.maxPixels, Math.floor(TOTAL_PIXELS / steps));
   const limit = Math.max(share, Math.floor(minPixels * 1.05));
   return { minPixels, maxPixels: Math.min(most ?? limit, limit) };
@@ -98,11 +98,11 @@ function frameLimits(steps: number, { minPixels: least, maxPixels: most }: Resiz
 
 function checkSameSize(frame: ImageSize, first: ImageSize, name: string): void {
   if (frame.width === first.width && frame.height === first.height) return;
-  const sizes = `${frame.width} x ${frame.height} pixels, the clip's first has ${first.width} x ${first.height}`;
+  const sizes = `${frame.width} x ${frame.height} pixels, but the clip's first frame has ${first.width} x ${first.height}`;
   throw new InputError('INPUT_FRAME_SIZE', `${name}: ${sizes}`, {
     field: name,
     expected: first,
     actual: { height: frame.height, width: frame.width },
-    hint: 'bring all frames to one size first',
+    hint: 'scale all frames to the same size first',
   });
 }

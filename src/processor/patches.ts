@@ -1,56 +1,57 @@
-/** From RGB pixels to the rows that the vision tower's first layer multiplies. */
+/** From RGB pixels to patches, the input of the vision tower. */
 
 import { InputError } from '../errors.ts';
 import { checkRgbImage, type RgbImage } from './image/rgbImage.ts';
 import { type ImageSize, type PixelLimits, resizeBicubic, smartResize, smartResizeStrict } from './resize.ts';
 
-/** `preprocessor_config.json`, its own words in camelCase. */
+/** `preprocessor_config.json`, with its names in camelCase. */
 export interface ImageProcessorConfig {
   readonly minPixels: number;
   readonly maxPixels: number;
-  /** Pixels of a patch's side. */
+  /** Side of a patch, in pixels. */
   readonly patchSize: number;
-  /** Frames in a patch; a still picture is repeated. */
+  /** Frames per patch. A still picture is repeated. */
   readonly temporalPatchSize: number;
-  /** Patches of a merged patch's side. */
+  /** Side of a merged patch, in patches. */
   readonly mergeSize: number;
-  /** Of R, G, B, on the scale 0 to 1. */
+  /** Mean of R, G and B, on the scale 0 to 1. */
   readonly imageMean: readonly number[];
+  /** Standard deviation of R, G and B, on the same scale. */
   readonly imageStd: readonly number[];
-  /** 1 / 255: brings a level to the scale 0 to 1. */
+  /** Usually 1 / 255: maps 8-bit levels to the scale 0 to 1. */
   readonly rescaleFactor: number;
 }
 
-/** What a message part may say about its picture's size, in pixels. */
+/** Options of a message part for its picture's size, in pixels. */
 export interface ResizeOptions {
   /** Default 3136. */
   readonly minPixels?: number;
   /** Default 12845056. */
   readonly maxPixels?: number;
-  /** With `resizedWidth`: aim at this size, and forget minPixels and maxPixels. */
+  /** With `resizedWidth`: resize to about this size and ignore minPixels and maxPixels. */
   readonly resizedHeight?: number;
   readonly resizedWidth?: number;
 }
 
-/** A picture after each resize; of a clip, its first frame. */
+/** A picture (of a clip, its first frame) after each of the two resizes. */
 export interface ResizedImage {
-  /** After `fetch_image`. */
+  /** After the resize in `fetch_image`. */
   readonly resized: RgbImage;
   /** After the image processor's own resize. */
   readonly processed: RgbImage;
 }
 
-/** A picture or a clip, as the vision tower takes it. */
+/** A picture or a clip as the vision tower needs it. */
 export interface PreprocessedImage extends ResizedImage {
-  /** [t * h * w, channels * temporalPatchSize * patchSize * patchSize]: see `extractPatches` */
+  /** [t * h * w, channels * temporalPatchSize * patchSize * patchSize] f32; see `extractPatches`. */
   readonly pixelValues: Float32Array;
-  /** Patches along time, height, width. */
+  /** Number of patches along time, height and width. */
   readonly gridThw: [t: number, h: number, w: number];
-  /** Seconds from one temporal patch of a clip to the next, if it is known. */
+  /** Seconds from one temporal patch of a clip to the next, if known. */
   readonly secondsPerGrid?: number;
 }
 
-/** What a still picture's area is brought to. */
+/** Default limits of a still picture's area. */
 export const FETCH_LIMITS: PixelLimits = { minPixels: 4 * 28 * 28, maxPixels: 16_384 * 28 * 28 };
 const CHANNELS = 3;
 
@@ -58,12 +59,12 @@ const CHANNELS = 3;
  * Resizes a picture twice, as the reference does, normalises it and cuts it into patches.
  *
  * @param image RGB, [height, width, 3] uint8
- * @param options of the message part that the picture stands in
+ * @param options of the picture's message part
  * @param config of the checkpoint
- * @param name what error messages call the picture
- * @returns `pixelValues` [t * h * w, 1176] float32, its grid, and the pixels after each resize
- * @throws InputError INPUT_TYPE, INPUT_LENGTH (`image`), INPUT_RANGE (a limit or size that is no positive
- *   whole number, minPixels over maxPixels, one of resizedHeight and resizedWidth alone)
+ * @param name the picture's name in error messages
+ * @returns `pixelValues` [t * h * w, 1176] f32, its grid, and the pixels after each resize
+ * @throws InputError INPUT_TYPE, INPUT_LENGTH (`image`), INPUT_RANGE (a limit or size that is not a positive whole number,
+ *   minPixels over maxPixels, or only one of resizedHeight and resizedWidth)
  * @throws ImageError IMAGE_ASPECT, IMAGE_TOO_SMALL
  *
  * Follows: bailing_qwen2_5_utils.py, fetch_image; transformers 4.49, Qwen2VLImageProcessor._preprocess
@@ -81,9 +82,9 @@ export function preprocessImage(
 }
 
 /**
- * The first resize and the image processor's own.
+ * The first resize, then the image processor's own.
  *
- * @param size of the first; the second is the processor's to choose
+ * @param size of the first resize; the processor's config determines the second
  * @throws ImageError IMAGE_ASPECT, IMAGE_TOO_SMALL
  */
 export function resizeTwice(
@@ -93,16 +94,16 @@ export function resizeTwice(
   name: string,
 ): ResizedImage {
   const resized = resizeBicubic(image, size.height, size.width);
-  // QUIRK(double-resize): the processor fits the picture to its own limits once more.
+  // QUIRK(double-resize): the processor resizes the picture again, to its own limits.
   const factor = config.patchSize * config.mergeSize;
   const second = smartResizeStrict(size.height, size.width, config, { factor, name });
   return { resized, processed: resizeBicubic(resized, second.height, second.width) };
 }
 
 /**
- * The size of the first resize, as a message part asks for it.
+ * The size of the first resize, according to the options of a message part.
  *
- * @param image the picture, or its size alone
+ * @param image the picture's size
  * @throws InputError INPUT_RANGE
  * @throws ImageError IMAGE_ASPECT, IMAGE_TOO_SMALL
  *
@@ -123,7 +124,7 @@ export function fetchSize(image: ImageSize, options: ResizeOptions, name: string
   }
   for (const [field, side] of Object.entries({ resizedHeight, resizedWidth })) {
     if (!Number.isSafeInteger(side) || (side as number) < 1) {
-      const message = `${name}: resizedHeight and resizedWidth go together, as positive whole numbers`;
+      const message = `${name}: resizedHeight and resizedWidth must both be positive whole numbers`;
       throw new InputError('INPUT_RANGE', `${message}; ${field} is ${side}`, { field, actual: side });
     }
   }
@@ -131,12 +132,12 @@ export function fetchSize(image: ImageSize, options: ResizeOptions, name: string
 }
 
 /**
- * Normalises frames and lays them out patch by patch. Each `temporalPatchSize` of them, one after the other, make one
- * step of time; in it the patches of one merged patch stand together, and so do merged patches of one row. Columns of
- * a row: channel, frame, y, x.
+ * Normalises frames and lays them out patch by patch. Consecutive groups of `temporalPatchSize` frames are one step of time.
+ * Within a step, patches are ordered by merged patch (row by row), and then within the merged patch (row by row). The columns of
+ * a patch are ordered by channel, frame, y, x.
  *
- * @param frames of one size, a multiple of the merged patch; as many as fill their temporal patches
- * @returns `pixelValues` [t * h * w, channels * temporalPatchSize * patchSize * patchSize] float32, and the grid
+ * @param frames all of one size, a multiple of the merged patch; their number is a multiple of temporalPatchSize
+ * @returns `pixelValues` [t * h * w, channels * temporalPatchSize * patchSize * patchSize] f32, and the grid
  *
  * Follows: transformers 4.49, Qwen2VLImageProcessor._preprocess
  */
@@ -179,7 +180,7 @@ export function extractPatches(
   return { pixelValues, gridThw };
 }
 
-/** One row of `pixelValues`: the same square of each frame of a step of time. */
+/** Writes one row of `pixelValues`: the same square of each frame of one step of time. */
 function writePatch(
   patch: Float32Array,
   frames: readonly RgbImage[],
@@ -198,7 +199,7 @@ function writePatch(
   }
 }
 
-/** What each of the 256 levels becomes; every step rounds to float32, as numpy's does. */
+/** The normalised value of each of the 256 levels. Every step rounds to float32, as in numpy. */
 function normalizedLevels(
   channel: number,
   { rescaleFactor, imageMean, imageStd }: ImageProcessorConfig,

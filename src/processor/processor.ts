@@ -1,4 +1,4 @@
-/** From messages to what the model takes: token ids and patches. */
+/** From messages to the inputs of the model: token ids and patches. */
 
 import { preprocessFrames } from './frames.ts';
 import { loadImage } from './image/imageSource.ts';
@@ -11,9 +11,9 @@ import { renderPrompt } from './text/prompt.ts';
 import type { Tokenizer } from './text/tokenizer.ts';
 
 export interface PrepareOptions {
-  /** Lay out several images as the published code does (default), or each where it stands. */
+  /** With several images: 'reference' (default) misplaces them as the published code does, 'fixed' puts each in its own place. */
   readonly quirks?: 'reference' | 'fixed';
-  /** The published prompt (default), or the tokenizer's own Jinja template. */
+  /** 'reference' (default): the published prompt. 'jinja': the chat template of the checkpoint. */
   readonly promptTemplate?: 'reference' | 'jinja';
   readonly signal?: AbortSignal;
 }
@@ -21,16 +21,16 @@ export interface PrepareOptions {
 /** A prompt, ready for the model. */
 export interface PreparedInputs {
   readonly promptText: string;
-  /** With every `<image>` replaced by its patch tokens. */
+  /** The prompt with every `<image>` expanded to its patch tokens. */
   readonly expandedText: string;
   readonly inputIds: readonly number[]; // [tokens]
-  /** Pictures and clips, in prompt order. */
+  /** Images and clips, in prompt order. */
   readonly images: readonly PreprocessedImage[];
-  /** What the caller should know, e.g. that several images are laid out as in the published code. */
+  /** E.g. that several images are misplaced as in the published code. */
   readonly warnings: readonly string[];
 }
 
-/** Reads prompts and pictures for one checkpoint. */
+/** Turns prompts and pictures into inputs for one checkpoint. */
 export class Processor {
   readonly tokenizer: Tokenizer;
   readonly imageConfig: ImageProcessorConfig;
@@ -43,9 +43,10 @@ export class Processor {
   }
 
   /**
-   * Renders the prompt, decodes and cuts the pictures, and makes the token ids. Touches no GPU.
+   * Renders the prompt, turns pictures into patches, and encodes the text. It does not use the GPU.
    *
-   * @throws InputError (messages, counts of images), ImageError (a picture), PromptError (the template)
+   * @throws InputError (messages, number of images), ImageError (a picture), PromptError (the template), TokenizerError, the
+   *   signal's reason
    * Follows: processing_bailing_qwen2_5.py, apply_chat_template and __call__
    */
   async prepare(input: readonly Message[], options: PrepareOptions = {}): Promise<PreparedInputs> {
@@ -85,7 +86,7 @@ export class Processor {
   }
 }
 
-/** Decoding and cutting keep the thread busy: between the two an abort can arrive. @throws the signal's reason */
+/** Lets pending events run: image processing blocks the thread, and an abort could not arrive. @throws the signal's reason */
 async function lookUp(signal: AbortSignal | undefined): Promise<void> {
   if (signal === undefined) return;
   await new Promise((resolve) => setTimeout(resolve));
@@ -93,4 +94,4 @@ async function lookUp(signal: AbortSignal | undefined): Promise<void> {
 }
 
 const SEVERAL_IMAGES =
-  'several images are laid out as the published code does it, the second inside the first; quirks: "fixed" puts each in its place';
+  'several images are misplaced as in the published code, the second inside the first; use quirks: "fixed" to put each in its own place';

@@ -1,9 +1,10 @@
-/** To which size a picture is brought, and how: the reference's `smart_resize` and Pillow's bicubic. */
+/** Image resizing: the size (the reference's `smart_resize`) and the filter (Pillow's bicubic). */
 
 import { ImageError, InputError } from '../errors.ts';
 import { roundHalfToEven } from '../roundHalfToEven.ts';
 import { defaultImageLimits, type RgbImage } from './image/rgbImage.ts';
 
+/** Limits of width * height, in pixels. */
 export interface PixelLimits {
   readonly minPixels: number;
   readonly maxPixels: number;
@@ -15,9 +16,9 @@ export interface ImageSize {
 }
 
 export interface SmartResizeOptions {
-  /** What both sides become multiples of: pixels of a merged patch. Default 28. */
+  /** Both sides become multiples of this, the side of a merged patch in pixels. Default 28. */
   readonly factor?: number;
-  /** What error messages call the picture. */
+  /** The picture's name in error messages. */
   readonly name?: string;
 }
 
@@ -25,13 +26,12 @@ const DEFAULT_FACTOR = 28;
 const MAX_ASPECT_RATIO = 200;
 
 /**
- * The size that `fetch_image` gives a picture: both sides the nearest multiple of 28 and at least 28, the
- * area brought within the limits, the aspect ratio about kept.
+ * The size to which `fetch_image` resizes a picture. Both sides are rounded to the nearest multiple of 28, at least 28. Then the
+ * area is brought within the limits, and the aspect ratio is roughly kept.
  *
  * @param height, width of the picture, in pixels
- * @param limits in pixels, each a whole number from 1 to 50,000,000
- * @throws ImageError IMAGE_ASPECT (one side over 200 times the other), IMAGE_TOO_SMALL (`maxPixels` leaves a
- *   side of 0)
+ * @param limits each a whole number of pixels from 1 to 50,000,000
+ * @throws ImageError IMAGE_ASPECT (one side is over 200 times the other), IMAGE_TOO_SMALL (`maxPixels` makes a side 0)
  * @throws InputError INPUT_RANGE (a limit)
  *
  * Follows: bailing_qwen2_5_utils.py, smart_resize
@@ -46,7 +46,9 @@ export function smartResize(
   const aspectRatio = Math.max(height, width) / Math.min(height, width);
   if (aspectRatio > MAX_ASPECT_RATIO) {
     const message = `${name}: ${width} x ${height} pixels, one side is ${aspectRatio} times the other`;
-    throw new ImageError('IMAGE_ASPECT', message, { hint: `crop it to ${MAX_ASPECT_RATIO} at most` });
+    throw new ImageError('IMAGE_ASPECT', message, {
+      hint: `crop it to a ratio of at most ${MAX_ASPECT_RATIO}`,
+    });
   }
   let newHeight = Math.max(factor, roundHalfToEven(height / factor) * factor);
   let newWidth = Math.max(factor, roundHalfToEven(width / factor) * factor);
@@ -59,17 +61,17 @@ export function smartResize(
     newHeight = Math.ceil((height * grow) / factor) * factor;
     newWidth = Math.ceil((width * grow) / factor) * factor;
   }
-  // The reference goes on with an empty picture and fails later.
+  // The reference continues with an empty picture and fails later.
   if (newHeight === 0 || newWidth === 0) {
     const becomes = `${width} x ${height} becomes ${newWidth} x ${newHeight}`;
-    const message = `${name}: under maxPixels ${limits.maxPixels}, ${becomes}`;
+    const message = `${name}: with maxPixels ${limits.maxPixels}, ${becomes}`;
     throw new ImageError('IMAGE_TOO_SMALL', message, { hint: 'raise maxPixels or crop the picture' });
   }
   return { height: newHeight, width: newWidth };
 }
 
 /**
- * The size that the image processor gives a picture: `smartResize`, but a side below the factor is an error.
+ * The size to which the image processor resizes a picture: like `smartResize`, but a side below the factor is an error.
  *
  * @throws ImageError IMAGE_TOO_SMALL (a side below `factor`), and as `smartResize`
  *
@@ -89,7 +91,7 @@ export function smartResizeStrict(
   return smartResize(height, width, limits, options);
 }
 
-// QUIRK(crossed-pixel-limits): minPixels over maxPixels passes here, as in the reference; not in preprocessImage.
+// QUIRK(crossed-pixel-limits): minPixels over maxPixels is allowed here, as in the reference, but not in preprocessImage.
 function checkLimits(limits: PixelLimits, name: string): void {
   for (const field of ['minPixels', 'maxPixels'] as const) {
     const limit = limits[field];
@@ -103,18 +105,17 @@ function checkLimits(limits: PixelLimits, name: string): void {
   }
 }
 
-/** Bits behind the point of a weight. Pillow leaves 8 for the sample, 2 for sums over 255 and the sign. */
+/** Fractional bits of a weight. Of 32 bits Pillow leaves 8 for the sample and 2 for overshoot and the sign. */
 const PRECISION_BITS = 22;
-/** Reach of the bicubic filter in source pixels, when nothing shrinks. */
+/** Radius of the bicubic filter in source pixels, when not shrinking. */
 const BICUBIC_SUPPORT = 2;
 
 /**
- * Resizes with Pillow's bicubic filter (a = -0.5), widened when shrinking so that every source pixel counts:
- * columns first, then rows, with 8-bit samples in between. A side that keeps its size is not filtered.
+ * Resizes with Pillow's bicubic filter (a = -0.5), which is widened when shrinking so that every source pixel counts. Columns are
+ * resampled first, then rows, with 8-bit samples in between. A side that keeps its size is not filtered.
  *
  * @param height, width of the result, in pixels, positive
- * @returns [height, width, 3] uint8, equal to Pillow 11.3's bit for bit; `image` itself when the size is its
- *   own
+ * @returns [height, width, 3] uint8, bit-identical to Pillow 11.3; `image` itself if the size does not change
  *
  * Follows: Pillow 11.3, Resample.c, ImagingResample
  */
@@ -130,11 +131,11 @@ export function resizeBicubic(image: RgbImage, height: number, width: number): R
 }
 
 interface Axis {
-  /** How often the resampled axis occurs one after another. */
+  /** Size of the axes before the resampled one. */
   readonly lines: number;
   readonly from: number;
   readonly to: number;
-  /** Samples that belong to one position of the axis. */
+  /** Size of the axes after it: samples per position. */
   readonly step: number;
 }
 
@@ -158,10 +159,10 @@ function resample(source: Uint8Array, { lines, from, to, step }: Axis): Uint8Arr
   return new Uint8Array(out.buffer);
 }
 
-/** The source pixels, from `first` on, behind one pixel of the result, and their fixed-point weights. */
+/** The fixed-point weights of the source pixels from `first` on that make up one pixel of the result. */
 function bicubicWeights(position: number, from: number, to: number): { first: number; weights: Int32Array } {
   const scale = from / to;
-  const stretch = Math.max(scale, 1); // antialiasing: the filter covers what is merged into one pixel
+  const stretch = Math.max(scale, 1); // antialiasing: the filter covers all source pixels of a result pixel
   const support = BICUBIC_SUPPORT * stretch;
   const center = (position + 0.5) * scale;
   const first = Math.max(0, Math.trunc(center - support + 0.5));
@@ -181,7 +182,7 @@ function bicubicWeights(position: number, from: number, to: number): { first: nu
   return { first, weights };
 }
 
-/** Keys' cubic convolution kernel; the order of operations is Pillow's, as the last bit counts. */
+/** Keys' cubic convolution kernel. The order of operations is Pillow's, because the last bit matters. */
 function bicubic(distance: number): number {
   const a = -0.5;
   const x = Math.abs(distance);

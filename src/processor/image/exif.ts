@@ -1,4 +1,4 @@
-/** Which way up a photo is: cameras store pixels as the sensor lies and say in EXIF how to turn them. */
+/** The orientation of photos: cameras store pixels as the sensor sees them, and EXIF says how to turn them upright. */
 
 import { EOI, nextMarker, SOS } from './jpegGuard.ts';
 import type { RgbImage } from './rgbImage.ts';
@@ -16,13 +16,12 @@ const LONG = 4;
 export type Orientation = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
 
 /**
- * Reads the orientation from the first EXIF segment before a JPEG's pixels. Only the first directory is looked
- * at and no offset is followed from there: a file can't make it loop, or take longer than its bytes last.
- * Other formats give 1: PNG's eXIf is rare and not read, nor is XMP.
+ * Reads the orientation from the first EXIF segment before a JPEG's pixels. It reads only the first directory and follows no
+ * further offsets, so a malicious file can't make it loop. Other formats give 1; PNG's eXIf chunk (rare) and XMP are not read.
  *
- * @param jpegBytes a whole file; anything else is taken, too
- * @returns 1 to 8; 1 when there is none, when it is no single 16- or 32-bit number from 1 to 8, or when EXIF is
- *   damaged before it. Of several the last counts
+ * @param jpegBytes a whole file of any format
+ * @returns 1 to 8; 1 if there is none, if it is not a single 16- or 32-bit number from 1 to 8, or if EXIF is damaged before it.
+ *   If there are several, the last counts
  *
  * Follows: Pillow 11.3, ImageOps.exif_transpose
  */
@@ -62,7 +61,7 @@ export function exifOrientation(jpegBytes: Uint8Array): Orientation {
  *
  * @param image RGB, [height, width, 3] uint8; not changed
  * @param orientation how it is stored
- * @returns RGB, [height, width, 3] uint8, from 5 on [width, height, 3]; for 1 the same picture, not a copy
+ * @returns RGB, [height, width, 3] uint8, for orientations 5 to 8 [width, height, 3]; for 1 the same picture, not a copy
  *
  * Follows: Pillow 11.3, ImageOps.exif_transpose
  */
@@ -89,7 +88,7 @@ export function applyOrientation(image: RgbImage, orientation: Orientation): Rgb
   return { width, height, data };
 }
 
-/** The body of the first EXIF segment, behind its name; nothing when there is none that ends inside the file. */
+/** The body of the first EXIF segment, after its name; empty if there is none or it exceeds the file. */
 function findTiff(bytes: Uint8Array): Uint8Array {
   const nothing = new Uint8Array();
   if (!hasTextAt(bytes, 0, '\xff\xd8')) return nothing;

@@ -13,13 +13,13 @@ const PNG_SIGNATURE = '\x89PNG\r\n\x1a\n';
 const JPEG_SIGNATURE = '\xff\xd8\xff';
 
 /**
- * Decodes a PNG or JPEG file. What it is, is decided by its content.
+ * Decodes a PNG or JPEG file. Its content decides the format.
  *
- * @param bytes the whole file; not kept, not changed
- * @param name what error messages call the picture
+ * @param bytes the whole file; neither kept nor changed
+ * @param name the picture's name in error messages
  * @param limits parts of `defaultImageLimits` to replace
  * @returns RGB, [height, width, 3] uint8. PNG equals Pillow 11.3 bit for bit; JPEG is within 3 levels of it
- * @throws InputError INPUT_TYPE (`bytes` is no Uint8Array), INPUT_RANGE (a limit is no positive number)
+ * @throws InputError INPUT_TYPE (`bytes` is not a Uint8Array), INPUT_RANGE (a limit is not a positive number)
  * @throws ImageError IMAGE_EMPTY, IMAGE_TRUNCATED (ends inside its first header), IMAGE_UNSUPPORTED (another
  *   format, or a kind of PNG or JPEG that we can't read), IMAGE_INVALID (a side of 0), IMAGE_TOO_LARGE (over
  *   `limits`), IMAGE_CORRUPT

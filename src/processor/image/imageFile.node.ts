@@ -1,4 +1,4 @@
-/** Reads a picture's file; the only part of the processor that needs Node. */
+/** Reads an image file; the only part of the processor that needs Node. */
 
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
@@ -7,9 +7,11 @@ import { ImageError } from '../../errors.ts';
 import { checkFileSize } from './image.ts';
 
 /**
+ * Reads a whole file.
+ *
  * @param path a path, or a `file://` URL
- * @param name what error messages call the picture
- * @param maxBytes a larger file is refused before it is read
+ * @param name the picture's name in error messages
+ * @param maxBytes larger files are refused before they are read
  * @returns the file's bytes
  * @throws ImageError IMAGE_NOT_FOUND (no such file, a directory, a pipe, not readable), IMAGE_TOO_LARGE
  */
@@ -17,7 +19,7 @@ export async function readImageFile(path: string, name: string, maxBytes: number
   let file: FileHandle | undefined;
   try {
     const filePath = /^file:/i.test(path) ? fileURLToPath(path) : path;
-    // Without O_NONBLOCK (which Windows lacks, as it lacks FIFOs), opening a FIFO waits for its writer.
+    // Without O_NONBLOCK (absent on Windows, which has no FIFOs), opening a FIFO waits for its writer.
     file = await open(filePath, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     const stat = await file.stat();
     if (!stat.isFile()) throw new ImageError('IMAGE_NOT_FOUND', `${name}: is not a regular file`);
@@ -31,7 +33,7 @@ export async function readImageFile(path: string, name: string, maxBytes: number
   }
 }
 
-/** Reads no more than `sizeBytes`, also when the file grows meanwhile. */
+/** Reads at most `sizeBytes`, even if the file grows meanwhile. */
 async function readAll(file: FileHandle, sizeBytes: number): Promise<Uint8Array> {
   const bytes = new Uint8Array(sizeBytes);
   let filled = 0;

@@ -1,4 +1,4 @@
-/** `preprocessor_config.json`: how pictures become patches. */
+/** `preprocessor_config.json`: how images are turned into patches. */
 import {
   assertOnly,
   fieldError,
@@ -13,7 +13,7 @@ import type { ImageProcessorConfig } from '../patches.ts';
 const CLIP_MEAN = [0.48145466, 0.4578275, 0.40821073];
 const CLIP_STD = [0.26862954, 0.26130258, 0.27577711];
 
-/** What the published checkpoint's file says: for folders without one. */
+/** The published checkpoint's file, for folders without one. */
 export const DEFAULT_IMAGE_PROCESSOR: ImageProcessorConfig = {
   minPixels: 56 * 56,
   maxPixels: 16384 * 28 * 28,
@@ -25,7 +25,7 @@ export const DEFAULT_IMAGE_PROCESSOR: ImageProcessorConfig = {
   rescaleFactor: 1 / 255,
 };
 
-// Where a file leaves `max_pixels` out, the reference's class decides, not the published file.
+// If a file leaves out `max_pixels`, the default of the reference's class applies, not that of the published file.
 const CLASS_MAX_PIXELS = 1280 * 28 * 28;
 
 const PIXELS = { min: 1, max: 2 ** 40 };
@@ -34,9 +34,9 @@ const PIXELS = { min: 1, max: 2 ** 40 };
  * Parses `preprocessor_config.json`. Only `min_pixels` and `max_pixels` limit the size: the reference ignores `size`.
  *
  * @param bytes UTF-8 JSON, with or without a byte order mark
- * @param file what messages call it
- * @throws ConfigError CONFIG_PARSE, CONFIG_TOO_LARGE, CONFIG_TYPE, CONFIG_RANGE, CONFIG_INCONSISTENT (limits that
- *   exclude every size), CONFIG_UNSUPPORTED (a step switched off, another filter than bicubic)
+ * @param file the file's name in error messages
+ * @throws ConfigError CONFIG_PARSE, CONFIG_TOO_LARGE, CONFIG_TYPE, CONFIG_RANGE, CONFIG_INCONSISTENT (`min_pixels` over
+ *   `max_pixels`), CONFIG_UNSUPPORTED (a step is switched off, or the filter is not bicubic)
  *
  * Follows: transformers 4.49 Qwen2VLImageProcessor.__init__ (defaults)
  */

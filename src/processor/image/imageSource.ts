@@ -1,22 +1,22 @@
-/** Where a message's picture comes from: a file, a data URL, bytes, or pixels. */
+/** Loads a message's image from a file, a data URL, bytes, or pixels. */
 
 import { ImageError, InputError } from '../../errors.ts';
 import { applyOrientation, exifOrientation } from './exif.ts';
 import { checkRgbImage, decodeImage, defaultImageLimits, type ImageLimits, type RgbImage } from './image.ts';
 
 /**
- * What a message part's `image` may be: a path or `file://` URL (Node only), a `data:image/…;base64,…` URL,
- * the bytes of a PNG or JPEG file, or decoded pixels.
+ * The image of a message part: a path or `file://` URL (Node only), a `data:image/…;base64,…` URL, the bytes of a PNG or JPEG
+ * file, or decoded pixels.
  */
 export type ImageSource = string | Uint8Array | RgbImage;
 
-/** A picture and what error messages call it. */
+/** An image and its name in error messages. */
 export type LoadedImage = RgbImage & { readonly name: string };
 
 export interface LoadImageOptions {
   /** Parts of `defaultImageLimits` to replace. */
   readonly limits?: Partial<ImageLimits>;
-  /** Whether a JPEG's pixels stay as they are stored (default, as the reference) or are turned upright. */
+  /** 'ignore' (default, as the reference) keeps a JPEG's pixels as stored; 'apply' turns them upright. */
   readonly exifOrientation?: 'ignore' | 'apply';
 }
 
@@ -26,8 +26,8 @@ export interface LoadImageOptions {
  * @param field argument path for messages, e.g. `messages[0].content[1].image`
  * @returns RGB, [height, width, 3] uint8
  * @throws InputError INPUT_TYPE, INPUT_LENGTH (see `checkRgbImage`)
- * @throws ImageError IMAGE_NOT_FOUND (no such file, no regular file, not readable), IMAGE_DATA_URL (no
- *   picture, no base64, a broken alphabet), IMAGE_UNSUPPORTED (a remote URL), and as `decodeImage`
+ * @throws ImageError IMAGE_NOT_FOUND (no such file, not a regular file, or not readable), IMAGE_DATA_URL (not an image, or not
+ *   valid base64), IMAGE_UNSUPPORTED (a remote URL), and as `decodeImage`
  *
  * Follows: bailing_qwen2_5_utils.py, fetch_image
  */
@@ -63,15 +63,15 @@ async function decode(bytes: Uint8Array, name: string, options: LoadImageOptions
   return options.exifOrientation === 'apply' ? applyOrientation(image, exifOrientation(bytes)) : image;
 }
 
-/** The MIME type only has to say `image`: what the bytes are is decided by their content. */
+/** The MIME type only has to be `image/…`: the content decides the format. */
 function decodeDataUrl(url: string, field: string, maxBytes: number): Uint8Array {
   const comma = url.indexOf(',');
   const header = url.slice(0, Math.max(comma, 0)).toLowerCase();
   if (!header.startsWith('data:image/') || !header.endsWith(';base64')) {
     const hint = 'write it as data:image/png;base64,…';
-    throw new ImageError('IMAGE_DATA_URL', `${field}: the data URL is no base64 picture`, { hint });
+    throw new ImageError('IMAGE_DATA_URL', `${field}: the data URL is not a base64 image`, { hint });
   }
-  // Four letters hold three bytes.
+  // Four characters encode three bytes.
   const sizeBytes = Math.floor(((url.length - comma - 1) * 3) / 4);
   if (sizeBytes > maxBytes + 2) {
     const message = `${field}: the data URL holds ${sizeBytes} bytes, the limit is ${maxBytes}`;

@@ -1,4 +1,4 @@
-/** JPEG to RGB: jpeg-js decodes the planes, `jpegColor.ts` does the rest as libjpeg-turbo does. */
+/** JPEG to RGB: jpeg-js decodes the planes, and `jpegColor.ts` does the rest like libjpeg-turbo. */
 
 import { decode } from 'jpeg-js';
 import { ImageError } from '../../errors.ts';
@@ -6,7 +6,7 @@ import { upsample, yccToRgb } from './jpegColor.ts';
 import { type CheckedJpeg, checkJpeg, type JpegFrame } from './jpegGuard.ts';
 import type { ImageLimits, RgbImage } from './rgbImage.ts';
 
-/** jpeg-js keeps 4 bytes for each coefficient: enough for 50 megapixels at 4:2:0. */
+/** Enough for 50 megapixels at 4:2:0, as jpeg-js keeps 4 bytes per coefficient. */
 const MAX_MEMORY_MB = 1024;
 
 /**
@@ -14,11 +14,9 @@ const MAX_MEMORY_MB = 1024;
  * here; `exif.ts` reads it.
  *
  * @param bytes a file that starts with JPEG's SOI
- * @param name what error messages call the picture
- * @returns RGB, [height, width, 3] uint8; within 3 levels of Pillow's (jpeg-js rounds its inverse DCT
- *   differently)
- * @throws ImageError as `checkJpeg` does, IMAGE_TOO_LARGE (over jpeg-js's memory limit), IMAGE_CORRUPT (what
- *   it can't decode)
+ * @param name the picture's name in error messages
+ * @returns RGB, [height, width, 3] uint8; within 3 levels of Pillow's (jpeg-js rounds its inverse DCT differently)
+ * @throws ImageError as `checkJpeg`, IMAGE_TOO_LARGE (over jpeg-js's memory limit), IMAGE_CORRUPT (jpeg-js can't decode it)
  *
  * Follows: Pillow 11.3, JpegImagePlugin.py; libjpeg-turbo, jdsample.c and jdcolor.c
  */
@@ -44,8 +42,8 @@ export function decodeJpeg(bytes: Uint8Array, name: string, limits: ImageLimits)
 }
 
 /**
- * What jpeg-js makes of the file, [height, width, 3]: of three components the unconverted planes, each sample
- * of a smaller plane repeated; of one, that plane three times; of four, finished RGB.
+ * Decodes with jpeg-js to [height, width, 3]. Three components: the planes without colour conversion, with samples of smaller
+ * planes repeated. One component: that plane three times. Four components: RGB.
  */
 function decodeChannels({ bytes }: CheckedJpeg, name: string, limits: ImageLimits): Uint8Array {
   try {
@@ -70,7 +68,7 @@ function decodeChannels({ bytes }: CheckedJpeg, name: string, limits: ImageLimit
   }
 }
 
-/** One component at the picture's size: jpeg-js's repeated samples are taken out, then upsampled properly. */
+/** One component at full size: removes the samples that jpeg-js repeated, then upsamples properly. */
 function fullSizePlane(channels: Uint8Array, frame: JpegFrame, index: number): Uint8Array {
   const { width, height, maxH, maxV, components } = frame;
   const horizontal = maxH / components[index].h;

@@ -1,4 +1,4 @@
-/** The end of JPEG decoding, in libjpeg-turbo's integers: chroma planes to full size, YCbCr to RGB. */
+/** The last steps of JPEG decoding in integer arithmetic, like libjpeg-turbo: chroma upsampling, and YCbCr to RGB. */
 
 export interface Plane {
   readonly width: number;
@@ -8,19 +8,19 @@ export interface Plane {
 }
 
 export interface Upsampling {
-  /** Of the picture; a doubled plane may be one column or row larger. */
+  /** Size of the picture; an upsampled plane may be one column or row larger. */
   readonly width: number;
   readonly height: number;
-  /** How many picture columns and rows share one sample: 1, 2 or 4. */
+  /** Picture columns and rows per sample: 1, 2 or 4. */
   readonly horizontal: number;
   readonly vertical: number;
 }
 
 /**
- * Brings a plane to the picture's size. libjpeg-turbo interpolates ("fancy upsampling") where a side doubles,
- * and repeats samples for other factors and for planes of two columns or fewer.
+ * Upsamples a plane to the picture's size. libjpeg-turbo interpolates ("fancy upsampling") for a factor of 2, and repeats samples
+ * for other factors and for planes of at most two columns.
  *
- * @returns [height, width] uint8 of the picture
+ * @returns [height, width] uint8
  *
  * Follows: libjpeg-turbo, jdsample.c, jinit_upsampler
  */
@@ -42,14 +42,13 @@ function repeat(plane: Plane, { width, height, horizontal, vertical }: Upsamplin
 }
 
 /**
- * The triangle filter: every new sample is 3/4 of the nearest old one and 1/4 of the next nearest, in each
- * doubled direction; the edges repeat. The added constant rounds: it alternates, so that halves go up on one
- * side of a sample and down on the other.
+ * The triangle filter: in each doubled direction a new sample is 3/4 of the nearest old one plus 1/4 of the next nearest. Edges
+ * are repeated. The rounding constant alternates, so that halves are rounded up on one side of a sample and down on the other.
  */
 function interpolate(plane: Plane, { width, height, horizontal, vertical }: Upsampling): Uint8Array {
   const out = new Uint8Array(height * width);
   const { samples } = plane;
-  const columnSums = new Uint16Array(plane.width); // one sample, or 3 x nearest + 1 x next nearest row
+  const columnSums = new Uint16Array(plane.width); // a sample, or 3 x nearest row + 1 x next nearest row
   for (let y = 0; y < height; y++) {
     const row = Math.floor(y / vertical);
     const isUpper = y % vertical === 0;

@@ -1,7 +1,6 @@
 /**
- * Checks a JPEG file before `jpeg-js` sees it, and writes it anew without what must not influence the
- * decoder: jpeg-js lets an Adobe marker overrule the caller's wish for plain planes, trusts lengths, and
- * decodes as many scans as it finds.
+ * Checks a JPEG file before `jpeg-js` sees it, and rewrites it without the parts that must not influence the decoder: jpeg-js
+ * lets an Adobe marker overrule its colorTransform option, trusts lengths, and decodes any number of scans.
  */
 
 import { ImageError } from '../../errors.ts';
@@ -18,7 +17,7 @@ const DRI = 0xdd;
 const APP0 = 0xe0;
 const APP14 = 0xee;
 
-/** Frames that jpeg-js decodes: baseline, extended, progressive; all Huffman-coded. */
+/** Frames that jpeg-js decodes: Huffman-coded baseline, extended and progressive ones. */
 const PROGRESSIVE = 0xc2;
 const FRAMES = [0xc0, 0xc1, PROGRESSIVE];
 const FOREIGN_FRAMES: ReadonlyMap<number, string> = new Map([
@@ -34,9 +33,9 @@ const FOREIGN_FRAMES: ReadonlyMap<number, string> = new Map([
   [0xcf, 'arithmetic-coded hierarchical lossless'],
 ]);
 
-/** Encoders write about 10; each costs a walk over all blocks. */
+/** Encoders write about 10. Each takes a pass over all blocks. */
 const MAX_SCANS = 100;
-/** T.81 B.2.3: an interleaved scan holds at most 10 blocks in one unit. */
+/** T.81 B.2.3: an interleaved scan has at most 10 blocks per MCU. */
 const MAX_BLOCKS_IN_MCU = 10;
 
 export type JpegColour = 'grey' | 'rgb' | 'ycc' | 'cmyk' | 'ycck';
@@ -60,7 +59,7 @@ export interface JpegFrame {
 export interface CheckedJpeg {
   readonly frame: JpegFrame;
   readonly colour: JpegColour;
-  /** Tables, frame and scans only, and EOI; for four components an Adobe marker of our own. */
+  /** The rewritten file: tables, frame, scans and EOI, and for four components an Adobe marker of our own. */
   readonly bytes: Uint8Array;
 }
 
@@ -68,9 +67,8 @@ export interface CheckedJpeg {
  * Walks the file's segments up to EOI and checks every length and count that jpeg-js would trust.
  *
  * @param bytes a file that starts with SOI
- * @throws ImageError IMAGE_TRUNCATED (nothing but SOI), IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_CORRUPT,
- *   IMAGE_UNSUPPORTED (arithmetic coding, lossless, 12 bits, two components, odd sampling, over 100 scans, a
- *   height that comes later)
+ * @throws ImageError IMAGE_TRUNCATED (nothing but SOI), IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_CORRUPT, IMAGE_UNSUPPORTED
+ *   (arithmetic coding, lossless, 12 bits, two components, unusual sampling, over 100 scans, a height after the pixels)
  */
 export function checkJpeg(bytes: Uint8Array, name: string, limits: ImageLimits): CheckedJpeg {
   if (bytes.length < 4) {
@@ -91,7 +89,7 @@ export function checkJpeg(bytes: Uint8Array, name: string, limits: ImageLimits):
       offset = nextMarker(bytes, offset + 2);
       continue;
     }
-    // The length counts its own two bytes. Past the file's end it reads as NaN, which no comparison accepts.
+    // The length includes its own two bytes. Past the end of the file it reads as NaN, which fails both comparisons.
     const end = offset + 2 + bytes[offset + 2] * 256 + bytes[offset + 3];
     if (!(end >= offset + 4 && end <= bytes.length)) {
       throw corrupt(name, `ends inside a segment at byte ${offset}`);
@@ -124,7 +122,7 @@ export function checkJpeg(bytes: Uint8Array, name: string, limits: ImageLimits):
   }
 
   if (!frame || scans === 0) throw corrupt(name, 'has no pixels');
-  // A block takes at least one bit, so a short file can't make us allocate a large frame.
+  // A block takes at least one bit, so that a short file can't make us allocate a large frame.
   if (codedBytes * 8 < countBlocks(frame)) throw corrupt(name, 'is too short for its size');
   const colour = colourOf(frame.components, sawJfif, adobeTransform);
   const isFour = frame.components.length === 4;
@@ -134,8 +132,8 @@ export function checkJpeg(bytes: Uint8Array, name: string, limits: ImageLimits):
 }
 
 /**
- * The next 0xff that starts a marker segment, from `offset` on, or the end. Steps over entropy-coded data
- * (where ff 00 is a byte and ff d0 to ff d7 are restarts), fill bytes and stray bytes.
+ * The offset of the next marker from `offset` on, or the end. It skips entropy-coded data (where ff 00 is a byte and ff d0 to
+ * ff d7 are restarts), fill bytes and stray bytes.
  */
 export function nextMarker(bytes: Uint8Array, offset: number): number {
   for (let i = offset; i + 1 < bytes.length; i++) {
@@ -151,7 +149,7 @@ function readFrame(body: Uint8Array, progressive: boolean, name: string, limits:
   if (body.length !== 6 + 3 * count || count < 1 || count > 4) {
     throw corrupt(name, 'has a damaged frame header');
   }
-  if (body[0] !== 8) throw unsupported(name, `has ${body[0]} bits a sample`);
+  if (body[0] !== 8) throw unsupported(name, `has ${body[0]} bits per sample`);
   const height = body[1] * 256 + body[2];
   const width = body[3] * 256 + body[4];
   if (height === 0 && width > 0) throw unsupported(name, 'gives its height after the pixels (DNL)');
@@ -170,7 +168,7 @@ function readFrame(body: Uint8Array, progressive: boolean, name: string, limits:
   if (!factorsOk || (count > 1 && blocks > MAX_BLOCKS_IN_MCU)) {
     throw unsupported(name, `has sampling ${components.map(({ h, v }) => `${h}x${v}`).join(', ')}`);
   }
-  // jpeg-js gives four components only after it has mixed them, too late for our own upsampling.
+  // jpeg-js returns four components only after colour conversion, too late for our own upsampling.
   if (count === 4 && components.some(({ h, v }) => h !== maxH || v !== maxV)) {
     throw unsupported(name, 'is CMYK with some planes smaller than others');
   }
@@ -195,7 +193,7 @@ function checkScan(body: Uint8Array, frame: JpegFrame, name: string): void {
   }
 }
 
-/** Whether the tables inside a segment end exactly where the segment does. */
+/** Whether the tables in a segment end exactly at its end. */
 function tablesFillSegment(marker: number, body: Uint8Array): boolean {
   if (marker === DRI) return body.length === 2;
   let offset = 0;
@@ -218,7 +216,7 @@ function countBlocks({ width, height, components, maxH, maxV }: JpegFrame): numb
   return blocks;
 }
 
-/** libjpeg's rules: JFIF means YCbCr, else Adobe's marker decides, else the component ids. */
+/** Like libjpeg: JFIF means YCbCr; otherwise the Adobe marker decides, and without one the component ids. */
 function colourOf(
   components: readonly JpegComponent[],
   sawJfif: boolean,

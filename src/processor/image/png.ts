@@ -4,14 +4,12 @@ import { type CheckedPng, checkPng, corrupt, PNG_GREY, PNG_PALETTE, type PngHead
 import type { ImageLimits, RgbImage } from './rgbImage.ts';
 
 /**
- * Decodes a PNG file: 1 to 16 bits, grey, palette or RGB, with or without alpha (dropped, not blended),
- * interlaced or not.
+ * Decodes a PNG file: 1 to 16 bits, grey, palette or RGB, with or without alpha (dropped, not blended), interlaced or not.
  *
  * @param bytes a file that starts with PNG's signature
- * @param name what error messages call the picture
+ * @param name the picture's name in error messages
  * @returns RGB, [height, width, 3] uint8
- * @throws ImageError as `checkPng` does, and IMAGE_CORRUPT for an index past the palette and for a scanline filter
- *   that does not exist
+ * @throws ImageError as `checkPng`, and IMAGE_CORRUPT for an index outside the palette or an unknown scanline filter
  *
  * Follows: Pillow 11.3, PngImagePlugin.py and Convert.c; the PNG specification, sections 7.2 and 9
  */
@@ -23,7 +21,7 @@ export async function decodePng(bytes: Uint8Array, name: string, limits: ImageLi
   const data = new Uint8Array(height * width * 3); // [height, width, 3]
   let offset = 0;
   for (const { firstColumn, firstRow, columnStep, rowStep, columns, rows, rowBytes } of png.passes) {
-    let above: Uint8Array = new Uint8Array(rowBytes); // of a pass's first scanline: zeros
+    let above: Uint8Array = new Uint8Array(rowBytes); // zeros for the first scanline of a pass
     for (let row = 0; row < rows; row++) {
       const predict = PREDICTORS[png.scanlines[offset]];
       if (predict === undefined) throw corrupt(name, `has the unknown filter ${png.scanlines[offset]}`);
@@ -42,7 +40,7 @@ export async function decodePng(bytes: Uint8Array, name: string, limits: ImageLi
   return { width, height, data };
 }
 
-/** What a filter expects of a byte, given the one of the pixel before, the one above, and the one before that. */
+/** A filter's prediction of a byte, from the bytes to its left, above it, and above left. */
 type Predictor = (left: number, up: number, upLeft: number) => number;
 
 /** By the filter byte of a scanline. */
@@ -54,7 +52,7 @@ const PREDICTORS: readonly Predictor[] = [
   paeth,
 ];
 
-/** Whichever of the three is nearest to left + up - upLeft. */
+/** The Paeth predictor: whichever of the three is nearest to left + up - upLeft. */
 function paeth(left: number, up: number, upLeft: number): number {
   const toLeft = Math.abs(up - upLeft);
   const toUp = Math.abs(left - upLeft);
@@ -63,7 +61,7 @@ function paeth(left: number, up: number, upLeft: number): number {
   return toUp <= toUpLeft ? up : upLeft;
 }
 
-/** Adds what the filter had taken off, in place. */
+/** Reverses the filter in place by adding the prediction to each byte. */
 function unfilter(line: Uint8Array, above: Uint8Array, pixelBytes: number, predict: Predictor): void {
   for (let i = 0; i < line.length; i++) {
     const hasLeft = i >= pixelBytes;
@@ -90,7 +88,7 @@ function levelReader(
     to8Bits(sampleAt(line, column * channels + (isGrey ? 0 : channel), depth));
 }
 
-/** The sample as stored: samples below 8 bits begin at a byte's upper end, those of 16 have the high byte first. */
+/** The sample as stored: samples of less than 8 bits are packed from the high bits down, those of 16 bits are big-endian. */
 function sampleAt(line: Uint8Array, index: number, depth: number): number {
   if (depth === 8) return line[index];
   if (depth === 16) return line[index * 2] * 256 + line[index * 2 + 1];
@@ -101,10 +99,10 @@ function sampleAt(line: Uint8Array, index: number, depth: number): number {
 function sampleTo8Bits({ depth, colourType }: PngHeader): (sample: number) => number {
   if (depth === 8) return (sample) => sample;
   if (depth < 8) {
-    const step = 255 / (2 ** depth - 1); // 255, 85, 17: always whole
+    const step = 255 / (2 ** depth - 1); // 255, 85 or 17
     return (sample) => sample * step;
   }
-  // QUIRK(grey16-saturates): Pillow clips 16-bit grey at 255 instead of scaling it; most pictures turn white.
+  // QUIRK(grey16-saturates): Pillow clips 16-bit grey at 255 instead of scaling it, so most pictures turn white.
   if (colourType === PNG_GREY) return (sample) => Math.min(sample, 255);
   return (sample) => sample >> 8;
 }

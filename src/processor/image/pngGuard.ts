@@ -1,4 +1,4 @@
-/** Takes a PNG file apart, and checks it on the way: `png.ts` gets scanlines whose number and size are right. */
+/** Parses and checks a PNG file, so that `png.ts` gets scanlines of the right number and size. */
 
 import { ImageError } from '../../errors.ts';
 import { concatenate } from '../concatenate.ts';
@@ -43,7 +43,7 @@ export interface PngHeader {
   readonly interlaced: boolean;
 }
 
-/** Some of the picture's columns and rows, whose scanlines follow each other; without interlacing all of them. */
+/** One pass of interlacing: a subset of columns and rows. Without interlacing there is one pass with all of them. */
 export interface PngPass {
   readonly firstColumn: number;
   readonly firstRow: number;
@@ -51,23 +51,22 @@ export interface PngPass {
   readonly rowStep: number;
   readonly columns: number;
   readonly rows: number;
-  /** Of one scanline, without the filter byte in front of it. */
+  /** Bytes of one scanline, without its filter byte. */
   readonly rowBytes: number;
 }
 
 export interface CheckedPng {
   readonly header: PngHeader;
-  /** RGB, [entries, 3]; empty where the pixels need none. */
+  /** RGB, [entries, 3]; empty if there is none. */
   readonly palette: Uint8Array;
   readonly passes: readonly PngPass[];
-  /** Of all passes, still filtered, one filter byte in front of each; as many bytes as `passes` say. */
+  /** The scanlines of all passes, still filtered, each after its filter byte. The length matches `passes`. */
   readonly scanlines: Uint8Array;
 }
 
 /**
- * Reads all chunks, checks their order, lengths and checksums, and inflates the pixel data, which must have exactly
- * the size that the header asks for. Text and other ancillary chunks are never inflated; tRNS is among them,
- * as Pillow drops alpha.
+ * Reads all chunks, checks their order, lengths and checksums, and inflates the pixel data, whose size must match the header
+ * exactly. Ancillary chunks, e.g. text, are ignored; so is tRNS, because Pillow drops alpha.
  *
  * @param bytes a file that starts with PNG's signature
  * @throws ImageError IMAGE_TRUNCATED, IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_CORRUPT, IMAGE_UNSUPPORTED (an
@@ -126,7 +125,7 @@ interface Chunk {
   readonly data: Uint8Array;
 }
 
-/** Yields the chunks up to and with IEND; what follows IEND is ignored, as Pillow does. */
+/** Yields the chunks up to and including IEND. Bytes after it are ignored, as in Pillow. */
 function* readChunks(bytes: Uint8Array, name: string): Generator<Chunk> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let offset = SIGNATURE_BYTES;
@@ -158,17 +157,17 @@ function readHeader(data: Uint8Array, name: string, limits: ImageLimits): PngHea
   const [depth, colourType, compression, filter, interlace] = data.subarray(8);
   checkImageSize(width, height, name, limits);
   if (!COLOUR_TYPES[colourType]?.depths.includes(depth)) {
-    throw corrupt(name, `has colour type ${colourType} with ${depth} bits, which PNG does not know`);
+    throw corrupt(name, `has colour type ${colourType} with ${depth} bits, which PNG does not allow`);
   }
   if (compression !== 0 || filter !== 0 || interlace > 1) {
     const methods = `compression ${compression}, filter ${filter}, interlace ${interlace}`;
-    throw corrupt(name, `has methods that PNG does not know: ${methods}`);
+    throw corrupt(name, `has unknown methods: ${methods}`);
   }
   const { channels } = COLOUR_TYPES[colourType];
   return { width, height, depth, colourType, channels, interlaced: interlace === 1 };
 }
 
-/** Passes that hold any pixel, in the order of their scanlines. */
+/** The passes that have any pixels, in file order. */
 function passesOf({ width, height, depth, channels, interlaced }: PngHeader): PngPass[] {
   const passes = (interlaced ? ADAM7 : [[0, 0, 1, 1] as const]).map(
     ([firstColumn, firstRow, columnStep, rowStep]) => {
@@ -181,7 +180,7 @@ function passesOf({ width, height, depth, channels, interlaced }: PngHeader): Pn
   return passes.filter(({ columns, rows }) => columns > 0 && rows > 0);
 }
 
-/** @throws ImageError IMAGE_CORRUPT unless `compressed` inflates to exactly `sizeBytes`; stops at the first byte too many */
+/** Inflates to exactly `sizeBytes`, and stops as soon as there are more. @throws ImageError IMAGE_CORRUPT */
 async function inflate(
   compressed: Uint8Array<ArrayBuffer>,
   sizeBytes: number,

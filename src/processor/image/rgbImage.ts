@@ -1,8 +1,8 @@
-/** What a picture is to the rest of the code, how large it may be, and the checks that both rest on. */
+/** Decoded images: their type, their size limits, and the checks for both. */
 
 import { ImageError, InputError } from '../../errors.ts';
 
-/** A decoded picture: 8-bit RGB. */
+/** A decoded image: 8-bit RGB. */
 export interface RgbImage {
   readonly width: number;
   readonly height: number;
@@ -10,23 +10,23 @@ export interface RgbImage {
   readonly data: Uint8Array;
 }
 
-/** How large a picture may be before it is refused. */
+/** Limits above which an image is refused. */
 export interface ImageLimits {
-  /** Of the encoded file. */
+  /** Bytes of the encoded file. */
   readonly maxBytes: number;
   /** width x height after decoding. */
   readonly maxPixels: number;
-  /** Of either side, in pixels. */
+  /** Pixels of either side. */
   readonly maxSide: number;
 }
 
-/** 20 MB, 50 megapixels, 65,535 pixels a side. */
+/** 20 MB, 50 megapixels, 65,535 pixels per side. */
 export const defaultImageLimits: ImageLimits = { maxBytes: 20e6, maxPixels: 50e6, maxSide: 65_535 };
 
 /**
- * Refuses a size that a file's header claims, before anything is allocated for it.
+ * Checks the size that a file's header claims, before anything is allocated for it.
  *
- * @param name what error messages call the picture
+ * @param name the picture's name in error messages
  * @throws ImageError IMAGE_INVALID (a side of 0), IMAGE_TOO_LARGE (over `maxSide` or `maxPixels`)
  */
 export function checkImageSize(width: number, height: number, name: string, limits: ImageLimits): void {
@@ -34,7 +34,7 @@ export function checkImageSize(width: number, height: number, name: string, limi
     throw new ImageError('IMAGE_INVALID', `${name}: the header says ${width} x ${height} pixels`);
   }
   if (width > limits.maxSide || height > limits.maxSide || width * height > limits.maxPixels) {
-    const allowed = `${limits.maxPixels} pixels, ${limits.maxSide} a side`;
+    const allowed = `${limits.maxPixels} pixels, ${limits.maxSide} per side`;
     throw new ImageError('IMAGE_TOO_LARGE', `${name}: ${width} x ${height} pixels, the limit is ${allowed}`, {
       hint: 'scale the picture down first',
       expected: limits,
@@ -44,14 +44,13 @@ export function checkImageSize(width: number, height: number, name: string, limi
 }
 
 /**
- * Checks pixels that a caller hands over already decoded.
+ * Checks an already decoded image from a caller.
  *
- * @param image should be `{ width, height, data }`, `data` a Uint8Array of [height, width, 3]
+ * @param image should be `{ width, height, data }` with `data` a Uint8Array [height, width, 3]
  * @param field argument path for messages, e.g. `messages[0].content[1].image`
- * @returns the same pixels (not a copy) in an object of their own
- * @throws InputError INPUT_TYPE (not that object, a side that is no positive whole number, other sample
- *   types, shared memory), INPUT_LENGTH (`data` is not height x width x 3 long; a detached buffer has length
- *   0)
+ * @returns the same pixels (not a copy) in a new object
+ * @throws InputError INPUT_TYPE (not such an object, a side that is not a positive whole number, other sample types, shared
+ *   memory), INPUT_LENGTH (the length of `data` is not height x width x 3; a detached buffer has length 0)
  */
 export function checkRgbImage(image: unknown, field: string): RgbImage {
   const { width, height, data } = (image ?? {}) as Partial<RgbImage>;
@@ -66,10 +65,10 @@ export function checkRgbImage(image: unknown, field: string): RgbImage {
       field,
     });
   }
-  // Another thread could change shared memory between a check and its use.
+  // Another thread could change shared memory between the check and the use.
   if (!(data.buffer instanceof ArrayBuffer)) {
     const hint = 'copy it with Uint8Array.from(data)';
-    throw new InputError('INPUT_TYPE', `${field}.data: lies in a SharedArrayBuffer`, { field, hint });
+    throw new InputError('INPUT_TYPE', `${field}.data: is in a SharedArrayBuffer`, { field, hint });
   }
   if (data.length !== height * width * 3) {
     const wanted = `${height} x ${width} x 3 = ${height * width * 3}`;

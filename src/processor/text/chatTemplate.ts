@@ -1,4 +1,4 @@
-/** The other prompt path: the checkpoint's own Jinja template. */
+/** The alternative to the built-in prompt: the checkpoint's own Jinja template. */
 import { Environment, Interpreter, Template } from '@huggingface/jinja';
 import { type ErrorCode, PromptError } from '../../errors.ts';
 import { type Message, partsOf } from './messages.ts';
@@ -10,28 +10,28 @@ const MAX_RANGE = 100_000;
 
 export interface ChatTemplateOptions {
   readonly addGenerationPrompt: boolean;
-  /** Further names that the template may read, such as `bos_token` or `enable_thinking`. */
+  /** Further variables for the template, such as `bos_token` or `enable_thinking`. */
   readonly variables?: Readonly<Record<string, unknown>>;
 }
 
-/** Content as templates see it: one text, or parts. */
+/** A message's content as templates see it: one text, or parts. */
 type TemplateContent = string | readonly TemplatePart[];
 type TemplatePart = { type: 'text'; text: string } | { type: 'image'; image: string };
 
 /**
- * The prompt as the reference's `use_system=False` makes it.
+ * Renders the prompt like the reference with `use_system=False`.
  *
- * There are two kinds of templates. Some go over a message's parts; some join `message.content` to other text, and
- * would print a list of parts as JSON (Python raises TypeError there). Which one it is shows a first rendering of
- * the same turns with a marker as text; the second kind then gets each message as one text, with `<image>` in place.
+ * There are two kinds of templates. Some iterate over a message's parts. Others concatenate `message.content` with other text;
+ * given a list of parts they would print it as JSON (in Python they raise TypeError). To find out which kind it is, the template
+ * is first rendered with a marker as text. The second kind then gets each message as one text with `<image>` in place.
  *
- * The size of the result and of a `range()` is capped, the time is not: a template with nested loops can keep this
- * thread busy, so templates of strangers belong into a worker with a deadline.
+ * The size of the result and of a `range()` is limited, but the time is not: a template with nested loops can block this thread.
+ * Run untrusted templates in a worker with a deadline.
  *
- * @param template Jinja text, null if the checkpoint has none
- * @param messages checked
- * @returns the prompt, not yet expanded
- * @throws PromptError TEMPLATE_MISSING; TEMPLATE_SYNTAX (does not parse, or uses what the engine doesn't know);
+ * @param template Jinja text; null if the checkpoint has none
+ * @param messages as returned by `checkMessages`
+ * @returns the prompt, with images not yet expanded
+ * @throws PromptError TEMPLATE_MISSING; TEMPLATE_SYNTAX (it does not parse, or uses something that the engine does not support);
  *   TEMPLATE_RAISED (its own raise_exception); TEMPLATE_TOO_LARGE (over 4 M characters, or a range over 100,000)
  *
  * Follows: processing_bailing_qwen2_5.py, apply_chat_template
@@ -75,18 +75,18 @@ function takesParts(program: Program, messages: readonly Message[], options: Cha
     const rendered = run(program, messages, marked, options);
     return rendered.includes(MARKER) && !PRINTED_AS_JSON.test(rendered);
   } catch {
-    return false; // if it is no matter of parts, the second rendering fails too and says why
+    return false; // if parts are not the reason, the second rendering fails too and says why
   }
 }
 
-/** Pixels and paths stay out: a template has nothing to do with them. A clip is an image to it, see chat.ts. */
+/** A message's parts without pixels and paths, which a template must not see. A clip counts as an image, as in prompt.ts. */
 function templateParts(message: Message): TemplatePart[] {
   return partsOf(message).map((part) =>
     part.type === 'text' ? { type: 'text', text: part.text } : { type: 'image', image: IMAGE_PLACEHOLDER },
   );
 }
 
-/** Tells a template's own complaint from an error of the engine, which throws plain `Error` for both. */
+/** Distinguishes an exception raised by the template from an error of the engine, which throws plain `Error` for both. */
 class RaisedByTemplate extends Error {}
 class RangeTooLong extends Error {}
 
@@ -130,9 +130,9 @@ function renderingError(cause: Error): PromptError {
     });
   }
   if (cause instanceof RangeTooLong) return tooLarge(cause.message, cause);
-  // V8's, SpiderMonkey's and JavaScriptCore's words for a text that no string can hold.
+  // The messages of V8, SpiderMonkey and JavaScriptCore for a string that is too long.
   if (/string length|allocation size overflow|out of memory/i.test(cause.message)) {
-    return tooLarge('writes more than a string can hold', cause);
+    return tooLarge('writes more than fits in a string', cause);
   }
   return promptError('TEMPLATE_SYNTAX', `the chat template can't be rendered (${cause.message})`, { cause });
 }

@@ -1,4 +1,4 @@
-/** The checks of a conversation that everything behind them rests on. */
+/** Checks a conversation from a caller. All later code relies on these checks. */
 import { type ErrorCode, InputError } from '../../errors.ts';
 import type { ImageSource } from '../image/imageSource.ts';
 import {
@@ -11,22 +11,22 @@ import {
   type VideoPart,
 } from './messages.ts';
 
-/** Characters are UTF-16 units, as in `string.length`. */
+/** Limits of a conversation. Characters are UTF-16 code units, as in `string.length`. */
 export const messageLimits = {
   messages: 256,
   /** A clip counts as one. */
   images: 32,
-  /** Of all clips together; the published FPS_MAX_FRAMES of one. */
+  /** Frames of all clips together. The published FPS_MAX_FRAMES is the same, but for one clip. */
   frames: 768,
-  /** Longer steps would make tables of positions that nobody looks up. */
+  /** Larger values would only make large, mostly unused tables of positions. */
   secondsPerGrid: 60,
   /** Characters of all text together. */
   text: 1_000_000,
-  /** Characters without a break: BPE takes them as one word, and its time grows faster than the word. */
+  /** Characters without a break: BPE treats them as one word, and takes more than linear time. */
   run: 65_536,
 } as const;
 
-/** As the published code spells the options of size, and as they are called here. Either may be used. */
+/** The size options, as spelled in the published code and in this library. Both are accepted. */
 const sizeOptions = [
   ['min_pixels', 'minPixels'],
   ['max_pixels', 'maxPixels'],
@@ -35,21 +35,21 @@ const sizeOptions = [
 ] as const;
 
 /**
- * Checks a conversation from outside and copies the fields that mean something; others are left behind.
- * Image options may be spelt `minPixels` or, as in the published code, `min_pixels`; the result has the first form.
+ * Checks a conversation from a caller and copies it without unknown fields. Options may be spelled `minPixels` or, as in the
+ * published code, `min_pixels`; the result has the first form.
  *
  * @param messages should be `Message[]`; `details.field` of an error says where it is not, e.g. `messages[2].content[0]`
- * @returns the conversation, image data not copied
- * @throws InputError INPUT_TYPE (a value of another type), INPUT_EMPTY (no messages, an empty list of images or frames,
- *   an empty path), INPUT_ROLE, INPUT_PART_UNKNOWN, INPUT_RANGE (a size that is no positive whole number, another
- *   `exifOrientation` than 'ignore' and 'apply', `secondsPerGrid` not over 0 or over 60), INPUT_TOO_LONG (over 256
- *   messages, 1 M characters in all, 64 K without a break), INPUT_TOO_MANY_IMAGES (over 32), INPUT_TOO_MANY_FRAMES
- *   (over 768 in all)
+ * @returns the conversation; image data is not copied
+ * @throws InputError INPUT_TYPE (a value of the wrong type), INPUT_EMPTY (no messages, an empty list of images or frames, an empty
+ *   path), INPUT_ROLE, INPUT_PART_UNKNOWN, INPUT_RANGE (a size that is not a positive whole number, `exifOrientation` other than
+ *   'ignore' and 'apply', `secondsPerGrid` not over 0 and at most 60), INPUT_TOO_LONG (over 256 messages, 1 M characters in all,
+ *   or 64 K without a break), INPUT_TOO_MANY_IMAGES (over 32), INPUT_TOO_MANY_FRAMES (over 768 in all)
  */
 export function checkMessages(messages: unknown): Message[] {
   if (!Array.isArray(messages))
     throw inputError('INPUT_TYPE', 'messages', `expected a list, got ${kindOf(messages)}`);
-  if (messages.length === 0) throw inputError('INPUT_EMPTY', 'messages', 'there is none, give at least one');
+  if (messages.length === 0)
+    throw inputError('INPUT_EMPTY', 'messages', 'the list is empty, give at least one');
   if (messages.length > messageLimits.messages) {
     throw inputError(
       'INPUT_TOO_LONG',
@@ -85,7 +85,7 @@ export function checkMessages(messages: unknown): Message[] {
 }
 
 /**
- * @throws InputError INPUT_TOO_LONG: over 64 K letters, spaces or signs in a row. Digits are tokens of their own.
+ * @throws InputError INPUT_TOO_LONG for over 64 K letters, spaces or symbols in a row (digits are always separate tokens)
  */
 export function checkRuns(text: string, field: string): void {
   if (text.length <= messageLimits.run) return;
@@ -152,13 +152,13 @@ function copySizes(part: Record<string, unknown>, checked: SizeOptions, field: s
 
 function checkText(text: unknown, field: string): string {
   if (typeof text !== 'string') throw inputError('INPUT_TYPE', field, `expected text, got ${kindOf(text)}`);
-  if (text.length <= messageLimits.text) checkRuns(text, field); // a longer one is refused for its length, at once
+  if (text.length <= messageLimits.text) checkRuns(text, field); // longer text is refused anyway, without this scan
   return text;
 }
 
 function checkImage(image: unknown, field: string): ImagePart['image'] {
   if (!Array.isArray(image)) return checkSource(image, field);
-  if (image.length === 0) throw inputError('INPUT_EMPTY', field, 'the list has no image');
+  if (image.length === 0) throw inputError('INPUT_EMPTY', field, 'the list of images is empty');
   return image.map((source, i) => checkSource(source, `${field}[${i}]`));
 }
 
@@ -166,8 +166,8 @@ function checkFrames(frames: unknown, field: string): readonly ImageSource[] {
   if (!Array.isArray(frames)) {
     throw inputError('INPUT_TYPE', field, `expected a list of pictures, got ${kindOf(frames)}`);
   }
-  if (frames.length === 0) throw inputError('INPUT_EMPTY', field, 'the clip has no frame');
-  checkFrameCount(frames.length, field); // before a list of millions is copied
+  if (frames.length === 0) throw inputError('INPUT_EMPTY', field, 'the clip has no frames');
+  checkFrameCount(frames.length, field); // before copying what may be a list of millions
   return frames.map((source, i) => checkSource(source, `${field}[${i}]`));
 }
 
@@ -177,7 +177,7 @@ function checkFrameCount(frames: number, field: string): void {
   throw inputError('INPUT_TOO_MANY_FRAMES', field, what);
 }
 
-/** Only what kind of thing it is: loading it finds out the rest. */
+/** Checks only the kind of source; loading it checks the rest. */
 function checkSource(source: unknown, field: string): ImageSource {
   if (source === '') throw inputError('INPUT_EMPTY', field, 'the path is empty');
   if (typeof source === 'string' || source instanceof Uint8Array) return source;
@@ -197,7 +197,7 @@ function checkSeconds(value: unknown, field: string): number {
   if (typeof value !== 'number')
     throw inputError('INPUT_TYPE', field, `expected a number, got ${kindOf(value)}`);
   if (value > 0 && value <= messageLimits.secondsPerGrid) return value;
-  const what = `expected seconds, over 0 and at most ${messageLimits.secondsPerGrid}, got ${value}`;
+  const what = `expected a number of seconds over 0 and at most ${messageLimits.secondsPerGrid}, got ${value}`;
   throw inputError('INPUT_RANGE', field, what);
 }
 
@@ -210,7 +210,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** A value as messages show it: short text as it is, of the rest only the kind. */
+/** A value as messages show it: short strings and numbers in full, otherwise only its kind. */
 function kindOf(value: unknown): string {
   if (typeof value === 'string')
     return value.length <= 40 ? `'${value}'` : `text of ${value.length} characters`;

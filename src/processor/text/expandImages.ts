@@ -1,9 +1,9 @@
-/** From one `<image>` a picture to one `<imagePatch>` a feature row. */
+/** Expands each `<image>` of a prompt to one `<imagePatch>` per feature row. */
 import { InputError } from '../../errors.ts';
 import { countPlaceholders, IMAGE_PLACEHOLDER } from './prompt.ts';
 
 /**
- * Writes the patches of every image into the prompt.
+ * Writes the patch tokens of every image into the prompt.
  *
  * ```
  * two images of 2 and 3 merged tokens, · for <imagePatch>:
@@ -13,11 +13,11 @@ import { countPlaceholders, IMAGE_PLACEHOLDER } from './prompt.ts';
  *   'reference'  A <image>···</image>··</image> B <image> C
  * ```
  *
- * @param prompt with one `<image>` a picture
- * @param imageTokenCounts merged tokens of each image, t·h·w / 4 of its grid, in prompt order; without images the
- *   prompt comes back as it is, and an `<image>` in it stays a lone token
- * @throws InputError INPUT_IMAGE_COUNT: the prompt has more `<image>` than there are images (the published code raises
- *   IndexError here) or fewer (there ValueError, once the features are put in)
+ * @param prompt with one `<image>` per image
+ * @param imageTokenCounts merged tokens of each image, t·h·w / 4 of its grid, in prompt order. If there are none, the prompt is
+ *   returned unchanged, and an `<image>` in it stays a single token
+ * @throws InputError INPUT_IMAGE_COUNT if the prompt has more `<image>` than there are images (the published code raises
+ *   IndexError) or fewer (it raises ValueError when inserting the features)
  *
  * Follows: processing_bailing_qwen2_5.py, _expand_image_tokens
  */
@@ -29,11 +29,11 @@ export function expandImages(
   if (imageTokenCounts.length === 0) return prompt;
   const placeholders = countPlaceholders(prompt);
   if (placeholders !== imageTokenCounts.length) {
-    const message = `the prompt has ${placeholders} <image>, ${imageTokenCounts.length} images were given`;
+    const message = `the prompt has ${placeholders} <image>, but ${imageTokenCounts.length} images were given`;
     throw new InputError('INPUT_IMAGE_COUNT', message, {
       expected: imageTokenCounts.length,
       actual: placeholders,
-      hint: 'an <image> written into a message stands for one of its own pictures; the other messages may have none',
+      hint: 'write <image> only in messages that have images, once for each of them at most',
     });
   }
 
@@ -42,11 +42,11 @@ export function expandImages(
     const between = prompt.split(IMAGE_PLACEHOLDER);
     return between.reduce((text, next, i) => text + expanded[i - 1] + next);
   }
-  // QUIRK(expansion): each image replaces the first `<image>`, which the image before it has just written.
+  // QUIRK(expansion): each image replaces the first `<image>`, which is the one that the previous image has just written.
   return expanded.reduce((text, image) => text.replace(IMAGE_PLACEHOLDER, image), prompt);
 }
 
-/** @returns how many of the ids are `<imagePatch>` */
+/** @returns the number of `<imagePatch>` among the ids */
 export function countImagePatches(ids: ArrayLike<number>, imagePatchToken: number): number {
   let patches = 0;
   for (let i = 0; i < ids.length; i++) if (ids[i] === imagePatchToken) patches++;
@@ -54,9 +54,9 @@ export function countImagePatches(ids: ArrayLike<number>, imagePatchToken: numbe
 }
 
 /**
- * Every `<imagePatch>` of the prompt takes one row of image features; one more, written into a message, has none.
+ * Checks that the prompt has exactly one `<imagePatch>` per row of image features. A message's text may contain more.
  *
- * @param featureRows rows of all images together, 0 without images
+ * @param featureRows feature rows of all images; 0 without images
  * @throws InputError INPUT_IMAGE_COUNT
  *
  * Follows: modeling_qwen2_5.py, prompt_wrap_vision
@@ -68,10 +68,10 @@ export function checkImagePatches(
 ): void {
   const patches = countImagePatches(ids, imagePatchToken);
   if (patches === featureRows) return;
-  const message = `the prompt has ${patches} <imagePatch>, the images have ${featureRows} feature rows`;
+  const message = `the prompt has ${patches} <imagePatch>, but the images have ${featureRows} feature rows`;
   throw new InputError('INPUT_IMAGE_COUNT', message, {
     expected: featureRows,
     actual: patches,
-    hint: 'take <imagePatch> out of the text of the messages',
+    hint: 'remove <imagePatch> from the text of the messages',
   });
 }

@@ -1,4 +1,4 @@
-/** What a conversation is. */
+/** The types of a conversation. */
 import type { ImageSource } from '../image/imageSource.ts';
 
 export interface TextPart {
@@ -7,27 +7,27 @@ export interface TextPart {
 }
 
 export interface SizeOptions {
-  /** Limits for the first resize, in pixels of area; of a clip, of each frame. */
+  /** Limits of the area after the first resize, in pixels; for a clip, of each frame. */
   minPixels?: number;
   maxPixels?: number;
-  /** Size to resize to, in pixels, rounded to multiples of 28. */
+  /** Size to resize to, in pixels, rounded to multiples of 28; give both or neither. */
   resizedHeight?: number;
   resizedWidth?: number;
 }
 
 export interface ImagePart extends SizeOptions {
   type: 'image';
-  /** A path, URL, `data:` URL, encoded bytes or decoded pixels; or a list of these. */
+  /** One image, or a list of images. */
   image: ImageSource | readonly ImageSource[];
-  /** Whether a JPEG is turned as its EXIF says, before it is resized. Default 'ignore', as the reference. */
+  /** Whether to turn a JPEG according to its EXIF orientation before resizing. Default 'ignore', as the reference. */
   exifOrientation?: 'ignore' | 'apply';
 }
 
-/** A clip, as pictures of one size in order of time. */
+/** A clip: frames of the same size, in order of time. */
 export interface VideoPart extends SizeOptions {
   type: 'video';
   frames: readonly ImageSource[];
-  /** Seconds from one pair of frames to the next, over 0 and at most 60; only m_rope has a use for it. */
+  /** Seconds from one pair of frames to the next, over 0 and at most 60. Only m_rope uses it. */
   secondsPerGrid?: number;
 }
 
@@ -35,36 +35,37 @@ export type Part = TextPart | ImagePart | VideoPart;
 
 export interface Message {
   role: 'system' | 'user' | 'assistant';
-  /** Plain text is the same as one text part. */
+  /** A string is the same as one text part. */
   content: string | readonly Part[];
 }
 
-/** @returns the parts of a message in order; plain text content as one text part */
+/** The parts of a message in order; string content as one text part. */
 export function partsOf(message: Message): readonly Part[] {
   return typeof message.content === 'string' ? [{ type: 'text', text: message.content }] : message.content;
 }
 
-/** One picture of a conversation. */
+/** One image of a conversation. */
 export interface PlacedImage {
-  /** Holds the options that apply to this picture. */
+  /** The part with the options for this image. */
   readonly part: ImagePart;
   readonly source: ImageSource;
-  /** Where it stands, for messages: `messages[0].content[1].image`, in a list `….image[2]`. */
+  /** Argument path for error messages: `messages[0].content[1].image`, in a list `….image[2]`. */
   readonly field: string;
 }
 
 /** One clip of a conversation. */
 export interface PlacedVideo {
-  /** Holds the options that apply to all of its frames. */
+  /** The part with the options for all of its frames. */
   readonly part: VideoPart;
   readonly frames: readonly ImageSource[];
-  /** Where they stand, for messages: `messages[0].content[1].frames`. */
+  /** Argument path for error messages: `messages[0].content[1].frames`. */
   readonly field: string;
 }
 
 /**
- * @param messages checked
- * @returns every picture and every clip in prompt order, lists of pictures taken apart
+ * Lists every image and every clip in prompt order. Lists of images are flattened.
+ *
+ * @param messages as returned by `checkMessages`
  *
  * Follows: bailing_qwen2_5_utils.py, process_vision_info
  */
@@ -83,7 +84,7 @@ export function imagesOf(messages: readonly Message[]): (PlacedImage | PlacedVid
         continue;
       }
       for (const [k, source] of part.image.entries()) {
-        // QUIRK(list-options): the size options of a part do not reach the pictures of its list.
+        // QUIRK(list-options): the size options of a part do not apply to the images of its list.
         const single: ImagePart = { type: 'image', image: source, exifOrientation: part.exifOrientation };
         images.push({ part: single, source, field: `${field}[${k}]` });
       }
@@ -92,7 +93,7 @@ export function imagesOf(messages: readonly Message[]): (PlacedImage | PlacedVid
   return images;
 }
 
-/** Whether an image part holds several pictures; `Array.isArray` alone doesn't narrow a readonly list. */
+/** Whether `image` is a list. (`Array.isArray` alone does not narrow a readonly list.) */
 export function isList(image: ImagePart['image']): image is readonly ImageSource[] {
   return Array.isArray(image);
 }

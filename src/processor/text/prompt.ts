@@ -1,11 +1,11 @@
-/** The built-in prompt: messages to text, as the model page does it, without a template. */
+/** The built-in prompt, rendered without a template as on the model's web page. */
 import { isList, type Message, partsOf } from './messages.ts';
 
-/** Stands for one picture, or one clip, until expandImages.ts puts its patches there. */
+/** The placeholder for one image or clip, until expandImages.ts replaces it by patch tokens. */
 export const IMAGE_PLACEHOLDER = '<image>';
 
 /**
- * The prompt as the reference's `use_system=True` makes it.
+ * Renders the prompt like the reference with `use_system=True`.
  *
  * ```
  * user: [image, "What is this?"]      <|im_start|>user
@@ -13,9 +13,8 @@ export const IMAGE_PLACEHOLDER = '<image>';
  * addGenerationPrompt                 <|im_start|>assistant<|im_end|>
  * ```
  *
- * @param messages checked; no system turn is added to them
- * @returns the prompt with one `<image>` a picture or clip, not yet expanded. Special tokens that a message's text spells
- *   are left as they are
+ * @param messages as returned by `checkMessages`; no system message is added
+ * @returns the prompt with one `<image>` per image or clip, not yet expanded. Special tokens in a message's text are kept
  *
  * Follows: processing_bailing_qwen2_5.py, apply_chat_template
  */
@@ -26,20 +25,20 @@ export function renderPrompt(
   let prompt = '';
   for (const message of messages)
     prompt += `<|im_start|>${message.role}\n${messageText(message)}<|im_end|>\n`;
-  // QUIRK(generation-prompt): the published prompt opens the assistant's turn and closes it at once.
+  // QUIRK(generation-prompt): the published prompt opens the assistant's turn and immediately closes it.
   if (addGenerationPrompt) prompt += '<|im_start|>assistant<|im_end|>\n';
   return prompt;
 }
 
 /**
- * A message's parts as one text. An image part gives as many `<image>` as it has pictures, one a line; a clip gives
- * one `<image>` too, as the published `<video>` can't be expanded.
+ * A message's parts as one text. An image part becomes one `<image>` per image, each on its own line. A clip becomes one
+ * `<image>` too, because the published `<video>` can't be expanded.
  *
  * Follows: processing_bailing_qwen2_5.py, apply_chat_template
  */
 export function messageText(message: Message): string {
   const parts = partsOf(message);
-  let written = 0; // `<image>` that stand in the text already
+  let written = 0; // `<image>` already written in the text
   for (const part of parts) if (part.type === 'text') written += countPlaceholders(part.text);
 
   let text = '';
@@ -49,14 +48,14 @@ export function messageText(message: Message): string {
       continue;
     }
     const images = part.type === 'image' && isList(part.image) ? part.image.length : 1;
-    // QUIRK(written-placeholders): those of the whole message are taken off every image part, not off their sum.
+    // QUIRK(written-placeholders): their number in the whole message is subtracted from every image part, not from their sum.
     const missing = Math.max(0, images - written);
     text += new Array(missing).fill(IMAGE_PLACEHOLDER).join('\n');
   }
   return text;
 }
 
-/** @returns how many `<image>` stand in the text */
+/** @returns the number of `<image>` in the text */
 export function countPlaceholders(text: string): number {
   return text.split(IMAGE_PLACEHOLDER).length - 1;
 }

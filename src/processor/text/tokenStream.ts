@@ -1,10 +1,10 @@
-/** Text as it grows, token by token. */
+/** Decodes text token by token. */
 import type { Tokenizer } from './tokenizer.ts';
 
 /**
- * Decodes an answer while it is being generated and never shows half a character.
+ * Decodes an answer while it is generated, without ever returning half a character.
  *
- * A token is a run of bytes, and a character may be spread over several tokens:
+ * A token is a sequence of bytes, and a character may span several tokens:
  *
  * ```
  *   push(id)   bytes of the id    shown
@@ -13,25 +13,24 @@ import type { Tokenizer } from './tokenizer.ts';
  *   ĺĢ         98 80              😀
  * ```
  *
- * The shown pieces joined are what `Tokenizer.decode` gives for all ids at once. Special tokens are shown, as the
- * reference shows them.
+ * Joined together, the pieces equal `Tokenizer.decode` of all ids. Special tokens are included, as in the reference.
  */
 export class TokenStream {
   readonly #tokenizer: Pick<Tokenizer, 'tokenBytes'>;
-  // ignoreBOM means: keep it. The default would swallow a U+FEFF at the start.
+  // ignoreBOM keeps a U+FEFF at the start; by default it would be removed.
   readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
   constructor(tokenizer: Pick<Tokenizer, 'tokenBytes'>) {
     this.#tokenizer = tokenizer;
   }
 
-  /** @returns the text that `id` completes; '' while a character is cut, and for ids without a token */
+  /** @returns the text that `id` completes; '' while a character is incomplete, and for ids without a token */
   push(id: number): string {
     const bytes = this.#tokenizer.tokenBytes(id);
     return bytes === null ? '' : this.#decoder.decode(bytes, { stream: true });
   }
 
-  /** @returns U+FFFD if the answer stopped inside a character, else ''; the stream can then start anew */
+  /** Resets the stream. @returns U+FFFD if the text ended inside a character, else '' */
   end(): string {
     return this.#decoder.decode();
   }

@@ -1,8 +1,8 @@
 /**
- * Text to token ids and back: byte-level BPE as Qwen2's, with special tokens found inside the text.
+ * Text to token ids and back: Qwen2's byte-level BPE, with special tokens recognised in the text.
  *
- * The merging is done by `@huggingface/tokenizers`, after tokenizerFile.ts has checked what it reads; the bytes behind
- * each id, which streaming needs (see tokenStream.ts), are ours.
+ * `@huggingface/tokenizers` does the encoding, after tokenizerFile.ts has checked its input. The bytes of each id, which
+ * streaming needs (tokenStream.ts), are found here.
  */
 import { Tokenizer as BpeTokenizer } from '@huggingface/tokenizers';
 import { TokenizerError } from '../../errors.ts';
@@ -15,16 +15,16 @@ import {
   readTokenizerFile,
 } from './tokenizerFile.ts';
 
-/** The ids of a config that must mean the same in the tokenizer; a whole `LlmConfig` fits. */
+/** The ids in a model's config that must agree with the tokenizer. An `LlmConfig` has them. */
 export interface SpecialIds {
   readonly imagePatchToken: number;
   readonly imageStartToken: number;
   readonly eosTokenId: number;
-  /** Rows of the embedding; ids from there on could not be looked up. */
+  /** Rows of the token embedding: all ids must be smaller. */
   readonly vocabSize?: number;
 }
 
-/** What is used of the library: its own declarations don't resolve under Node's module rules. */
+/** The part of the library that is used. Its own declarations don't resolve under Node's module rules. */
 interface BpeEngine {
   encode(text: string): { ids: number[] };
   decode(ids: number[]): string;
@@ -34,7 +34,7 @@ interface BpeEngine {
 }
 
 export class Tokenizer {
-  /** Jinja text of `tokenizer_config.json`, if it has one. */
+  /** The Jinja template in `tokenizer_config.json`; null if there is none. */
   readonly chatTemplate: string | null;
   readonly #bpe: BpeEngine;
   readonly #added: ReadonlyMap<number, AddedToken>;
@@ -53,11 +53,13 @@ export class Tokenizer {
   }
 
   /**
-   * @param tokenizerJson bytes of `tokenizer.json`: BPE over bytes, at most 64 MB
-   * @param tokenizerConfigJson bytes of `tokenizer_config.json`, read for its chat template only; null if there is none
-   * @param file what error messages call the first
-   * @throws TokenizerError TOKENIZER_INVALID: not JSON, another kind of tokenizer, an id or token given twice, a byte
-   *   without a token, a merge of parts that are no tokens, or whatever the library refuses
+   * Makes a tokenizer from its files.
+   *
+   * @param tokenizerJson bytes of `tokenizer.json`: byte-level BPE, at most 64 MiB
+   * @param tokenizerConfigJson bytes of `tokenizer_config.json`, for its chat template; null if there is none
+   * @param file the name of the first in error messages
+   * @throws TokenizerError TOKENIZER_INVALID: not JSON, another kind of tokenizer, a duplicate id or token, a byte without a
+   *   token, a merge of parts that are not tokens, or anything that the library refuses
    */
   static fromJson(
     tokenizerJson: Uint8Array,
@@ -67,7 +69,7 @@ export class Tokenizer {
     const parts = readTokenizerFile(tokenizerJson, file);
     const template = tokenizerConfigJson && readChatTemplate(tokenizerConfigJson, 'tokenizer_config.json');
     try {
-      // By default the library tidies spaces around punctuation; the reference's tokenizer leaves them.
+      // By default the library removes spaces before punctuation; the reference's tokenizer does not.
       const bpe: BpeEngine = new BpeTokenizer(parts, { clean_up_tokenization_spaces: false });
       return new Tokenizer(bpe, parts.added_tokens, template, file);
     } catch (cause) {
@@ -76,12 +78,12 @@ export class Tokenizer {
   }
 
   /**
-   * Text that spells a special token becomes that token, whoever wrote it. NFC comes first, so that decoding may
-   * give other code points than went in; a lone surrogate becomes U+FFFD.
+   * Encodes text. Text that spells a special token becomes that token, even in a user's message. The text is first normalised to
+   * NFC, so decoding may give other code points. A lone surrogate becomes U+FFFD.
    *
    * @returns [tokens]
-   * @throws InputError INPUT_TOO_LONG: over 64 K characters without a break, which BPE takes as one word;
-   *   TokenizerError TOKENIZER_INVALID: the library fails on the text
+   * @throws InputError INPUT_TOO_LONG for over 64 K characters without a break, which BPE treats as one word; TokenizerError
+   *   TOKENIZER_INVALID if the library fails on the text
    *
    * Follows: processing_bailing_qwen2_5.py, __call__
    */
@@ -95,9 +97,11 @@ export class Tokenizer {
   }
 
   /**
-   * @param ids [tokens]; ids without a token decode to nothing
-   * @param options.skipSpecialTokens leaves special tokens out; the reference keeps them in answers (default false)
-   * @returns the text; bytes that are no UTF-8 become U+FFFD
+   * Decodes ids to text.
+   *
+   * @param ids [tokens]; ids without a token are ignored
+   * @param options.skipSpecialTokens leaves out special tokens; default false, as the reference keeps them in answers
+   * @returns the text; invalid UTF-8 becomes U+FFFD
    */
   decode(ids: ArrayLike<number>, { skipSpecialTokens = false } = {}): string {
     const known = Array.from(ids).filter(
@@ -106,32 +110,31 @@ export class Tokenizer {
     return known.length === 0 ? '' : this.#bpe.decode(known); // the library refuses an empty list
   }
 
-  /** @returns the id of a whole token as the file spells it, e.g. `<image>` */
+  /** @returns the id of a token as spelled in the file, e.g. `<image>`; undefined if there is none */
   tokenId(content: string): number | undefined {
     return this.#bpe.token_to_id(content);
   }
 
-  /** @returns the bytes that an id stands for, which may be a part of a character; null without a token */
+  /** @returns the bytes of a token, which may be only part of a character; null for ids without a token */
   tokenBytes(id: number): Uint8Array | null {
     const added = this.#added.get(id);
     if (added !== undefined) return new TextEncoder().encode(added.content);
     const token = this.#bpe.id_to_token(id);
     if (token === undefined) return null;
-    // No letter is missing: tokenizerFile.ts has checked them.
+    // Every letter is known: tokenizerFile.ts has checked it.
     return Uint8Array.from(Array.from(token, (letter) => byteOfLetter.get(letter) ?? 0));
   }
 
-  /** Whether decoding may leave the id out: `<|im_end|>` is special, `<tool_call>` and plain text are not. */
+  /** Whether the token is special, i.e. `skipSpecialTokens` removes it: `<|im_end|>` is, `<tool_call>` and plain text are not. */
   isSpecial(id: number): boolean {
     return this.#added.get(id)?.special === true;
   }
 
   /**
-   * Compares the special tokens with what the model's config says of them.
+   * Checks the special tokens against the model's config.
    *
-   * @throws TokenizerError TOKENIZER_SPECIAL_MISSING: a token that prompts are built of is not there;
-   *   TOKENIZER_SPECIAL_MISMATCH: it has another id than in the config, or the end token is no special token;
-   *   TOKENIZER_INVALID: an id is past the embedding's rows
+   * @throws TokenizerError TOKENIZER_SPECIAL_MISSING if a token that prompts need is missing; TOKENIZER_SPECIAL_MISMATCH if its id
+   *   differs from the config, or the end token is not a special token; TOKENIZER_INVALID if an id exceeds the embedding
    */
   checkSpecials(expected: SpecialIds): void {
     const { imagePatchToken, imageStartToken, eosTokenId, vocabSize = Infinity } = expected;
@@ -148,7 +151,7 @@ export class Tokenizer {
         throw new TokenizerError('TOKENIZER_SPECIAL_MISSING', `${this.#file}: no special token ${content}`, {
           file: this.#file,
           expected: content,
-          hint: 'take the tokenizer that belongs to this checkpoint',
+          hint: 'use the tokenizer of this checkpoint',
         });
       }
       if (configured !== null && configured !== id) {
@@ -160,15 +163,21 @@ export class Tokenizer {
     }
     for (const id of this.#bpe.get_vocab().values()) {
       if (id < vocabSize) continue;
-      throw invalidTokenizer(this.#file, `token id ${id} is past llm_config.vocab_size ${vocabSize}`);
+      throw invalidTokenizer(this.#file, `token id ${id} exceeds llm_config.vocab_size ${vocabSize}`);
     }
   }
 
   #mismatch(field: string, configured: number, content: string, id: number | undefined): never {
     throw new TokenizerError(
       'TOKENIZER_SPECIAL_MISMATCH',
-      `config.json: ${field} is ${configured}, in ${this.#file} ${content} is ${id}`,
-      { file: this.#file, field, expected: id, actual: configured, hint: 'take both from one checkpoint' },
+      `config.json: ${field} is ${configured}, but in ${this.#file} ${content} is ${id}`,
+      {
+        file: this.#file,
+        field,
+        expected: id,
+        actual: configured,
+        hint: 'take both files from one checkpoint',
+      },
     );
   }
 }

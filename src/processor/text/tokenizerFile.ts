@@ -1,19 +1,19 @@
-/** `tokenizer.json` from a stranger: everything in it that encoding and decoding rest on is checked here. */
+/** Checks an untrusted `tokenizer.json`: everything that encoding and decoding rely on. */
 import { TokenizerError } from '../../errors.ts';
 import { parseJson } from '../../json.ts';
 
-/** A tokenizer.json of the 7B has 7 MB. */
+/** The 7B's tokenizer.json has 7 MB. */
 const MAX_TOKENIZER_BYTES = 64 * 2 ** 20;
 const MAX_TOKEN_ID = 2 ** 24;
 
-/** A token that is found in the text before BPE sees it. */
+/** A token that is recognised in the text before BPE. */
 export interface AddedToken {
   readonly id: number;
   readonly content: string;
   readonly special?: boolean;
 }
 
-/** The parts of `tokenizer.json` that the library reads, under the names that it reads them by. */
+/** The parts of `tokenizer.json` that the library reads, under its names. */
 export interface TokenizerFile {
   readonly added_tokens: readonly AddedToken[];
   readonly normalizer: unknown;
@@ -26,8 +26,8 @@ export interface TokenizerFile {
 type JsonRecord = Record<string, unknown>;
 
 /**
- * Byte-level BPE writes a byte as one letter: printable Latin-1 as itself, the other bytes, in order, as the letters
- * from U+0100 on (so a space is `Ġ`, a newline `Ċ`).
+ * Byte-level BPE writes each byte as one letter: printable Latin-1 bytes as themselves, the others in order as the letters from
+ * U+0100 on (a space is `Ġ`, a newline `Ċ`).
  */
 export const byteOfLetter: ReadonlyMap<string, number> = byteLevelAlphabet();
 
@@ -42,9 +42,11 @@ function byteLevelAlphabet(): Map<string, number> {
 }
 
 /**
- * @param bytes of `tokenizer.json`, at most 64 MB
- * @param file what error messages call it
- * @throws TokenizerError TOKENIZER_INVALID: see `Tokenizer.fromJson`
+ * Parses and checks the file.
+ *
+ * @param bytes of `tokenizer.json`, at most 64 MiB
+ * @param file the file's name in error messages
+ * @throws TokenizerError TOKENIZER_INVALID, as `Tokenizer.fromJson`
  */
 export function readTokenizerFile(bytes: Uint8Array, file: string): TokenizerFile {
   const parts = readJsonObject(bytes, file);
@@ -67,8 +69,10 @@ export function readTokenizerFile(bytes: Uint8Array, file: string): TokenizerFil
 }
 
 /**
+ * Reads the chat template.
+ *
  * @param bytes of `tokenizer_config.json`
- * @returns its chat template; of several, the one named `default`; null if it has none
+ * @returns the chat template; if there are several, the one named `default`; null if there is none
  * @throws TokenizerError TOKENIZER_INVALID
  */
 export function readChatTemplate(bytes: Uint8Array, file: string): string | null {
@@ -79,8 +83,9 @@ export function readChatTemplate(bytes: Uint8Array, file: string): string | null
   throw invalidTokenizer(file, 'chat_template is neither text nor a list with a default one');
 }
 
+/** The error TOKENIZER_INVALID. */
 export function invalidTokenizer(file: string, what: string, cause?: unknown): TokenizerError {
-  const hint = 'download the file again; only byte-level BPE as in Qwen2 is read';
+  const hint = 'download the file again; only byte-level BPE as in Qwen2 is supported';
   return new TokenizerError('TOKENIZER_INVALID', `${file}: ${what}`, { file, cause, hint });
 }
 
@@ -93,7 +98,7 @@ function checkAddedTokens(list: unknown, file: string): readonly AddedToken[] {
       throw invalidTokenizer(file, `added_tokens gives ${JSON.stringify(content)} the id ${id}`);
     }
     if (seen.has(id) || seen.has(content)) {
-      throw invalidTokenizer(file, `added token ${content} or its id ${id} stands twice`);
+      throw invalidTokenizer(file, `added token ${content} or its id ${id} occurs twice`);
     }
     seen.add(id).add(content);
   }
@@ -111,7 +116,7 @@ function checkModelKind(model: JsonRecord, file: string): void {
   ];
   const used = foreign.find((key) => model[key]);
   if (used !== undefined)
-    throw invalidTokenizer(file, `model.${used} is set, Qwen2's tokenizer leaves it empty`);
+    throw invalidTokenizer(file, `model.${used} is set, but Qwen2's tokenizer leaves it empty`);
 }
 
 function checkVocab(vocab: JsonRecord, added: readonly AddedToken[], file: string): ReadonlySet<string> {
@@ -150,13 +155,13 @@ function checkMerges(merges: unknown, vocab: ReadonlySet<string>, file: string):
     if (!known || !vocab.has(pair.join(''))) {
       throw invalidTokenizer(
         file,
-        `model.merges has ${JSON.stringify(merge)}, its parts or whole are no tokens`,
+        `model.merges has ${JSON.stringify(merge)}, whose parts or result are not tokens`,
       );
     }
   }
 }
 
-/** Bytes must be made into letters on the way in and back on the way out. */
+/** Encoding must convert bytes to letters, and decoding must convert them back. */
 function checkByteLevel(preTokenizer: JsonRecord, decoder: JsonRecord, file: string): void {
   const { pretokenizers } = preTokenizer;
   const steps = Array.isArray(pretokenizers) ? pretokenizers : [preTokenizer];
