@@ -13,6 +13,7 @@ import {
   preparePrompt,
 } from '../generation/preparePrompt.ts';
 import type { Sequence } from '../generation/sequence.ts';
+import { cacheCopies } from '../graph/cacheCopies.ts';
 import { KvCache } from '../graph/kvCache.ts';
 import { textPositions } from '../graph/positions.ts';
 import { contentKey, FeatureCache } from './featureCache.ts';
@@ -143,7 +144,7 @@ export class Chat {
         other.#messages = this.#messages;
         other.#features = this.#features.copy();
         if (this.#cache) {
-          copyRanges(this.#model.gpu, this.#cache.copiesTo(other.#openCache(), this.#held.length));
+          copyRanges(this.#model.gpu, cacheCopies(this.#cache, other.#openCache(), this.#held.length));
           other.#held = this.#held;
         }
         await this.#model.gpu.idle();

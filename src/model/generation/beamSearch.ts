@@ -5,6 +5,7 @@ import type { Gpu } from '../../gpu/device.ts';
 import { Pass, type ReadBack } from '../../gpu/pass.ts';
 import { freeTensors, readTensor, type Tensor, writePiece, zeros } from '../../gpu/tensor.ts';
 import type { PreprocessedImage } from '../../processor/patches.ts';
+import { cacheCopies } from '../graph/cacheCopies.ts';
 import type { ModelParts } from '../graph/modelParts.ts';
 import { type BeamOptions, BeamScorer, type Hypothesis } from './beamScorer.ts';
 import { throwIfAborted } from './generationStream.ts';
@@ -120,7 +121,7 @@ function moveSlots(gpu: Gpu, slots: readonly Slot[], parents: readonly number[],
   copyRanges(
     gpu,
     copies.flatMap(({ from, to }) => [
-      ...slots[from].sequence.cache.copiesTo(slots[to].sequence.cache, length),
+      ...cacheCopies(slots[from].sequence.cache, slots[to].sequence.cache, length),
       ...slots[from].processors.copiesTo(slots[to].processors),
     ]),
   );
@@ -174,7 +175,7 @@ async function prefillBeams(
   const candidates = { byteOffset: 0, bytes: 4 * first.ids.shape[0] };
   for (const { sequence, ids, logProbs } of others) {
     copyRanges(gpu, [
-      ...first.sequence.cache.copiesTo(sequence.cache, inputIds.length),
+      ...cacheCopies(first.sequence.cache, sequence.cache, inputIds.length),
       { from: first.ids, to: ids, ...candidates },
       { from: first.logProbs, to: logProbs, ...candidates },
     ]);

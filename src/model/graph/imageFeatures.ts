@@ -2,6 +2,7 @@
 import type { Gpu } from '../../gpu/device.ts';
 import type { Pass } from '../../gpu/pass.ts';
 import { freeTensors, type Tensor, upload } from '../../gpu/tensor.ts';
+import { concatenate } from '../../processor/concatenate.ts';
 import type { PreprocessedImage } from '../../processor/patches.ts';
 import type { ModelParts } from './modelParts.ts';
 import { projectFeatures } from './projector.ts';
@@ -15,7 +16,10 @@ export interface ImageInputs {
 
 /** Uploads patches and layout. @param images at least one @throws GpuError GPU_LIMIT, GPU_OUT_OF_MEMORY */
 export function uploadImages({ gpu, config }: ModelParts, images: readonly PreprocessedImage[]): ImageInputs {
-  const pixels = concatenate(images.map(({ pixelValues }) => pixelValues));
+  const bytes = images.map(
+    ({ pixelValues: { buffer, byteOffset, byteLength } }) => new Uint8Array(buffer, byteOffset, byteLength),
+  );
+  const pixels = new Float32Array(concatenate(bytes).buffer);
   const gridThws = images.map(({ gridThw }) => gridThw);
   const patches = gridThws.reduce((sum, [t, h, w]) => sum + t * h * w, 0);
   return {
@@ -48,14 +52,4 @@ export function imageFeatures(
 export async function freeImages(gpu: Gpu, { pixelValues, layout }: ImageInputs): Promise<void> {
   await freeVisionLayout(gpu, layout);
   await freeTensors(gpu, [pixelValues]);
-}
-
-function concatenate(arrays: readonly Float32Array[]): Float32Array {
-  const joined = new Float32Array(arrays.reduce((sum, { length }) => sum + length, 0));
-  let offset = 0;
-  for (const array of arrays) {
-    joined.set(array, offset);
-    offset += array.length;
-  }
-  return joined;
 }

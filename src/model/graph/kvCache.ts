@@ -1,6 +1,5 @@
 /** What a sequence keeps on the GPU between steps: keys and values of every layer, and the positions of its tokens. */
 
-import type { CopyRange } from '../../gpu/copyRanges.ts';
 import type { Gpu } from '../../gpu/device.ts';
 import { freeTensors, type Tensor, upload, writePiece, zeros } from '../../gpu/tensor.ts';
 import type { LlmConfig } from '../checkpoint/config.ts';
@@ -127,18 +126,6 @@ export class KvCache implements AttendedCache {
   /** Sets the cache index at which the next pass begins. */
   setStart(index: number): void {
     writePiece(this.gpu, this.start.pieces[0], 0, new Uint8Array(Uint32Array.of(index).buffer));
-  }
-
-  /** The copies that bring the first `tokens` keys and values of this cache into another of the same context. */
-  *copiesTo(other: KvCache, tokens: number): Generator<CopyRange> {
-    for (const [layer, { k, v }] of this.layers.entries()) {
-      const [kvHeads, context, headDim] = k.shape;
-      for (let head = 0; head < kvHeads; head++) {
-        const range = { byteOffset: 4 * head * context * headDim, bytes: 4 * tokens * headDim };
-        yield { from: k, to: other.layers[layer].k, ...range };
-        yield { from: v, to: other.layers[layer].v, ...range };
-      }
-    }
   }
 
   async destroy(): Promise<void> {

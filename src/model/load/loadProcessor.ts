@@ -5,6 +5,7 @@ import {
   parseImageProcessorConfig,
 } from '../../processor/image/imageProcessorConfig.ts';
 import { Processor } from '../../processor/processor.ts';
+import { checkSpecials } from '../../processor/text/specialTokens.ts';
 import { Tokenizer } from '../../processor/text/tokenizer.ts';
 import { type ModelFiles, readAll } from '../checkpoint/byteSource.ts';
 import { assertProcessorFits, type ModelConfig } from '../checkpoint/config.ts';
@@ -20,7 +21,7 @@ export async function loadProcessor(files: ModelFiles, config: ModelConfig): Pro
   }
   const tokenizerConfig = await readOptional(files, 'tokenizer_config.json');
   const tokenizer = Tokenizer.fromJson(tokenizerJson, tokenizerConfig, 'tokenizer.json');
-  tokenizer.checkSpecials(config.llm);
+  checkSpecials(tokenizer, config.llm);
 
   const imageJson = await readOptional(files, 'preprocessor_config.json');
   const imageConfig = imageJson

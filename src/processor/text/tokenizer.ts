@@ -5,7 +5,6 @@
  * streaming needs (tokenStream.ts), are found here.
  */
 import { Tokenizer as BpeTokenizer } from '@huggingface/tokenizers';
-import { TokenizerError } from '../../errors.ts';
 import { checkRuns } from './checkMessages.ts';
 import {
   type AddedToken,
@@ -14,15 +13,6 @@ import {
   readChatTemplate,
   readTokenizerFile,
 } from './tokenizerFile.ts';
-
-/** The ids in a model's config that must agree with the tokenizer. An `LlmConfig` has them. */
-export interface SpecialIds {
-  readonly imagePatchToken: number;
-  readonly imageStartToken: number;
-  readonly eosTokenId: number;
-  /** Rows of the token embedding: all ids must be smaller. */
-  readonly vocabSize?: number;
-}
 
 /** The part of the library that is used. Its own declarations don't resolve under Node's module rules. */
 interface BpeEngine {
@@ -38,7 +28,8 @@ export class Tokenizer {
   readonly chatTemplate: string | null;
   readonly #bpe: BpeEngine;
   readonly #added: ReadonlyMap<number, AddedToken>;
-  readonly #file: string;
+  /** The file's name in error messages. */
+  readonly file: string;
 
   private constructor(
     bpe: BpeEngine,
@@ -49,7 +40,7 @@ export class Tokenizer {
     this.#bpe = bpe;
     this.#added = new Map(added.map((token) => [token.id, token]));
     this.chatTemplate = chatTemplate;
-    this.#file = file;
+    this.file = file;
   }
 
   /**
@@ -92,7 +83,7 @@ export class Tokenizer {
     try {
       return this.#bpe.encode(text).ids;
     } catch (cause) {
-      throw invalidTokenizer(this.#file, `fails on a text of ${text.length} characters`, cause);
+      throw invalidTokenizer(this.file, `fails on a text of ${text.length} characters`, cause);
     }
   }
 
@@ -125,59 +116,18 @@ export class Tokenizer {
     return Uint8Array.from(Array.from(token, (letter) => byteOfLetter.get(letter) ?? 0));
   }
 
+  /** All token ids. */
+  get ids(): Iterable<number> {
+    return this.#bpe.get_vocab().values();
+  }
+
+  /** Whether the file adds the token to those of BPE: all special ones, `<tool_call>` too. */
+  isAdded(id: number): boolean {
+    return this.#added.has(id);
+  }
+
   /** Whether the token is special, i.e. `skipSpecialTokens` removes it: `<|im_end|>` is, `<tool_call>` and plain text are not. */
   isSpecial(id: number): boolean {
     return this.#added.get(id)?.special === true;
-  }
-
-  /**
-   * Checks the special tokens against the model's config.
-   *
-   * @throws TokenizerError TOKENIZER_SPECIAL_MISSING if a token that prompts need is missing; TOKENIZER_SPECIAL_MISMATCH if its id
-   *   differs from the config, or the end token is not a special token; TOKENIZER_INVALID if an id exceeds the embedding
-   */
-  checkSpecials(expected: SpecialIds): void {
-    const { imagePatchToken, imageStartToken, eosTokenId, vocabSize = Infinity } = expected;
-    const wanted = [
-      ['<|im_start|>', null, ''],
-      ['<|im_end|>', null, ''],
-      ['<image>', imageStartToken, 'image_start_token'],
-      ['<imagePatch>', imagePatchToken, 'image_patch_token'],
-      ['</image>', null, ''],
-    ] as const;
-    for (const [content, configured, field] of wanted) {
-      const id = this.tokenId(content);
-      if (id === undefined || !this.#added.has(id)) {
-        throw new TokenizerError('TOKENIZER_SPECIAL_MISSING', `${this.#file}: no special token ${content}`, {
-          file: this.#file,
-          expected: content,
-          hint: 'use the tokenizer of this checkpoint',
-        });
-      }
-      if (configured !== null && configured !== id) {
-        this.#mismatch(`llm_config.${field}`, configured, content, id);
-      }
-    }
-    if (!this.isSpecial(eosTokenId)) {
-      this.#mismatch('llm_config.eos_token_id', eosTokenId, '<|im_end|>', this.tokenId('<|im_end|>'));
-    }
-    for (const id of this.#bpe.get_vocab().values()) {
-      if (id < vocabSize) continue;
-      throw invalidTokenizer(this.#file, `token id ${id} exceeds llm_config.vocab_size ${vocabSize}`);
-    }
-  }
-
-  #mismatch(field: string, configured: number, content: string, id: number | undefined): never {
-    throw new TokenizerError(
-      'TOKENIZER_SPECIAL_MISMATCH',
-      `config.json: ${field} is ${configured}, but in ${this.#file} ${content} is ${id}`,
-      {
-        file: this.#file,
-        field,
-        expected: id,
-        actual: configured,
-        hint: 'take both files from one checkpoint',
-      },
-    );
   }
 }
