@@ -3,15 +3,11 @@ import { GenerationError, InputError } from '../../errors.ts';
 import { copyRanges } from '../../gpu/copyRanges.ts';
 import { checkMessages } from '../../processor/text/checkMessages.ts';
 import type { Message, Part } from '../../processor/text/messages.ts';
+import { assertPositiveInteger } from '../generation/contextFor.ts';
 import { answerPrompt, chosenTokens } from '../generation/generate.ts';
 import type { GenerateOptions, GenerationResult } from '../generation/generateOptions.ts';
 import { GenerationStream, type PushText } from '../generation/generationStream.ts';
-import {
-  assertPositiveInteger,
-  type GeneratingModel,
-  type PreparedPrompt,
-  preparePrompt,
-} from '../generation/preparePrompt.ts';
+import { type GeneratingModel, type PreparedPrompt, preparePrompt } from '../generation/preparePrompt.ts';
 import type { Sequence } from '../generation/sequence.ts';
 import { cacheCopies } from '../graph/cacheCopies.ts';
 import { KvCache } from '../graph/kvCache.ts';

@@ -11,7 +11,7 @@ import { type BeamOptions, BeamScorer, type Hypothesis } from './beamScorer.ts';
 import { throwIfAborted } from './generationStream.ts';
 import { LogitsProcessors, type ProcessorOptions } from './logitsProcessors.ts';
 import { Sequence, type SequenceOptions } from './sequence.ts';
-import type { TokenChooser } from './tokenChooser.ts';
+import type { ChosenToken, TokenChooser } from './tokenChooser.ts';
 
 export interface BeamSearchInputs {
   readonly inputIds: readonly number[];
@@ -101,6 +101,13 @@ export async function beamSearch(
       slots.flatMap(({ ids, logProbs }) => [ids, logProbs]),
     );
   }
+}
+
+/** Yields the tokens of a beam search, all at its end, because none of them is certain before. */
+export async function* beamTokens(
+  ...search: Parameters<typeof beamSearch>
+): AsyncGenerator<ChosenToken, void, undefined> {
+  for (const id of (await beamSearch(...search)).tokens) yield { id, reports: [] };
 }
 
 /**

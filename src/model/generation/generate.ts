@@ -3,7 +3,7 @@ import type { Message } from '../../processor/text/messages.ts';
 import { TokenStream } from '../../processor/text/tokenStream.ts';
 import type { ModelParts } from '../graph/modelParts.ts';
 import { parseAnswer } from './answer.ts';
-import { beamSearch } from './beamSearch.ts';
+import { beamTokens } from './beamSearch.ts';
 import { type DecodeEvent, decodedTokens } from './decodeLoop.ts';
 import type { GenerateOptions, GenerationResult } from './generateOptions.ts';
 import { type PushText, throwIfAborted } from './generationStream.ts';
@@ -139,11 +139,4 @@ export async function* chosenTokens(
     answerIds.push(chosen.id);
     yield chosen;
   }
-}
-
-/** Yields the tokens of a beam search, all at its end, because none of them is certain before. */
-async function* beamTokens(
-  ...search: Parameters<typeof beamSearch>
-): AsyncGenerator<ChosenToken, void, undefined> {
-  for (const id of (await beamSearch(...search)).tokens) yield { id, reports: [] };
 }

@@ -1,9 +1,9 @@
 /** The work before the GPU: checks options, renders messages, computes positions. */
-import { GenerationError, InputError } from '../../errors.ts';
 import type { PreparedInputs, Processor } from '../../processor/processor.ts';
 import type { Message } from '../../processor/text/messages.ts';
 import type { ModelParts } from '../graph/modelParts.ts';
 import { type Positions, positionsFor } from '../graph/positions.ts';
+import { contextFor } from './contextFor.ts';
 import { type ResolvedControl, resolveControl } from './controlOptions.ts';
 import type { GenerateOptions } from './generateOptions.ts';
 import { throwIfAborted } from './generationStream.ts';
@@ -83,35 +83,4 @@ function generationDefaults({ generationConfig, config }: GeneratingModel, { gen
 export function positionTokens({ config }: Pick<ModelParts, 'config'>) {
   const { imageStartToken, imagePatchToken } = config.llm;
   return { imageStartToken, imagePatchToken, spatialMergeSize: config.vision.spatialMergeSize };
-}
-
-function contextFor(
-  promptTokens: number,
-  maxNewTokens: number,
-  asked: number | undefined,
-  maxPositionEmbeddings: number,
-): number {
-  if (asked !== undefined) assertPositiveInteger('context', asked);
-  const context = Math.min(asked ?? promptTokens + maxNewTokens, maxPositionEmbeddings);
-  if (promptTokens < context) return context;
-  throw new InputError(
-    'INPUT_CONTEXT_OVERFLOW',
-    `the prompt has ${promptTokens} tokens, the context ${context}: no room for an answer`,
-    {
-      field: 'messages',
-      expected: context,
-      actual: promptTokens,
-      hint: `shorten the text, scale pictures down with maxPixels, or give a larger context (at most ${maxPositionEmbeddings})`,
-    },
-  );
-}
-
-/** @throws GenerationError GEN_RANGE */
-export function assertPositiveInteger(field: string, value: number): void {
-  if (Number.isSafeInteger(value) && value > 0) return;
-  throw new GenerationError('GEN_RANGE', `${field} is ${value}`, {
-    field,
-    actual: value,
-    hint: 'give a whole number of at least 1',
-  });
 }
