@@ -75,6 +75,7 @@ export {
   banned,
   erf,
   flatGroup,
+  finite,
   onlineSoftmax,
   random,
   readPanel,

@@ -129,7 +129,7 @@ export const FAST_MUTANTS: readonly Mutant[] = [
     'params.kvHeads + kvHead) * dimVecs + i]',
     'kvHead) * dimVecs + i]',
   ),
-  mutant('attendToken', 'the last key of a block', 'vec4u(keyCount - 1u)', 'vec4u(keyCount)'),
+  mutant('attendToken', 'the last key of a block', 'vec4u(split.keyCount - 1u)', 'vec4u(split.keyCount)'),
   mutant('attendTokenSplits', 'no barrier after rotation', NEW_KEY_BARRIER, ''),
   mutant(
     'attendTokenSplits',

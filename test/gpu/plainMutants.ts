@@ -85,6 +85,8 @@ export const PLAIN_MUTANTS: readonly Mutant[] = [
     'gateUp[index + arrayLength(&out)]',
   ),
   mutant('sampleToken', 'the ties that are dropped', 'min(threadCounts[i], tiesToDrop)', '0u'),
+  mutant('penalizeLogits', 'a ban hides what is not finite', 'if (!isFinite(logit))', 'if (false)'),
+  mutant('topK', 'infinities are chosen', 'isFinite(candidate.value) && ', ''),
   mutant('topK', 'the higher id of equal ones', 'a.id < b.id', 'a.id > b.id'),
   mutant(
     'visionAttention',

@@ -10,6 +10,7 @@ import { drawOnGpu, edgesOf, SEED } from './drawOnGpu.ts';
 import { OFF, type ProcessOptions, processLogits } from './processLogits.ts';
 
 const DRAWS = 100_000;
+const EXAMPLE = [1, 3, 0, 2, 2, -1, 2.5, 0.5];
 const SEEDS = [
   [0, 0],
   [1, 0],
@@ -139,6 +140,8 @@ describe(`draws on ${gpu.description}`, () => {
     ['ties that min-p drops', [3, 2, 2, 1, 2, 0], { topP: 0.7, minP: 0.5 }, [0]],
     ['two zeros are equal', [-0, 0, -1], { topK: 1 }, [0, 1]],
     ['banned tokens', [-Infinity, 1, -Infinity, 2, 0], { topK: 4, topP: 0.9 }, [1, 3]],
+    ['the example of samplingCut.wgsl', EXAMPLE, { topK: 4, topP: 0.8 }, [1, 4, 6]],
+    ['the same with min-p', EXAMPLE, { topK: 4, topP: 0.8, minP: 0.4 }, [1, 6]],
     ['top-k above the vocabulary', [1, 3, 2], { topK: 40 }, [0, 1, 2]],
   ])('of few tokens: %s', async (_, few, change, kept) => {
     const options = { ...OFF, ...change };
@@ -177,6 +180,9 @@ describe(`draws on ${gpu.description}`, () => {
       expect(await draw(bad, () => true)).toBe(NO_TOKEN);
     }
     expect(await draw(-Infinity, () => true)).toBe(NO_TOKEN);
+    const early = { ...limits, minLength: 5 }; // the ban on an end token must not hide its NaN
+    const broken = logits.map((logit, id) => (id === 399 ? Number.NaN : logit));
+    expect(await drawOnGpu(gpu, broken, early, { ...noText, endTokens: [399] }, [0])).toEqual([NO_TOKEN]);
     expect(await draw(-Infinity, (id) => id !== 17)).toBe(17);
   });
 });

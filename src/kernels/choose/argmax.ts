@@ -1,6 +1,6 @@
 import { read, write } from '../../gpu/declaration.ts';
 import { defineKernel } from '../../gpu/kernel.ts';
-import { flatGroup } from '../shared/helpers.ts';
+import { finite, flatGroup } from '../shared/helpers.ts';
 import { argmaxReference, NO_TOKEN } from './reference/argmax.ts';
 
 export { NO_TOKEN };
@@ -14,7 +14,7 @@ export { NO_TOKEN };
 export const argmax = defineKernel({
   name: 'argmax',
   code: new URL('./argmax.wgsl', import.meta.url),
-  helpers: [flatGroup],
+  helpers: [flatGroup, finite],
   bindings: { logits: read('f32', ['rows', 'vocab']), out: write('u32', ['rows']) },
   constants: { WORKGROUP_SIZE: 256 },
   dispatch: ({ rows }) => [rows],

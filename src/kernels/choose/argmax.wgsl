@@ -44,11 +44,9 @@ fn main(
   var best = Candidate(-LARGEST, NO_TOKEN);
   for (var id = thread; id < params.vocab; id += WORKGROUP_SIZE) {
     let value = logits[row * params.vocab + id];
-    let bits = bitcast<u32>(value);
-    let isFinite = (bits & 0x7fffffffu) < 0x7f800000u;  // by its exponent: compilers may assume that NaN never comes
-    if (isFinite) {
+    if (isFinite(value)) {
       best = better(best, Candidate(value, id));
-    } else if (bits != 0xff800000u) {
+    } else if (bitcast<u32>(value) != 0xff800000u) {
       best = Candidate(LARGEST, NO_TOKEN);  // wins against every token
     }
   }

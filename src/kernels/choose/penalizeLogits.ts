@@ -1,6 +1,6 @@
 import { type KernelCase, read, readWrite } from '../../gpu/declaration.ts';
 import { defineKernel } from '../../gpu/kernel.ts';
-import { banned, flatGroup } from '../shared/helpers.ts';
+import { banned, finite, flatGroup } from '../shared/helpers.ts';
 import { END_TOKEN, IN_PROMPT, penalizeLogitsReference } from './reference/penalizeLogits.ts';
 
 export { END_TOKEN, IN_PROMPT };
@@ -16,7 +16,7 @@ export { END_TOKEN, IN_PROMPT };
 export const penalizeLogits = defineKernel({
   name: 'penalizeLogits',
   code: new URL('./penalizeLogits.wgsl', import.meta.url),
-  helpers: [flatGroup, banned],
+  helpers: [flatGroup, banned, finite],
   bindings: {
     logits: readWrite('f32', [1, 'vocab']),
     tokenState: readWrite('u32', ['vocab']),
@@ -43,11 +43,11 @@ export const penalizeLogits = defineKernel({
     penaltyCase('the 7B vocabulary', 152_064, { length: 40, minLength: 0 }, 20),
     penaltyCase('zeros', 71, { length: 12, minLength: 0 }, 0),
     {
-      ...penaltyCase('not finite: left as it is', 3, { length: 10, minLength: 0 }),
+      ...penaltyCase('not finite: left as it is, a ban does not hide it', 3, { length: 10, minLength: 13 }),
       inputs: (sizes) => ({
         ...penaltyInputs(sizes),
         logits: Float32Array.of(-Infinity, Infinity, 1),
-        tokenState: Uint32Array.of(3, 3, 3),
+        tokenState: Uint32Array.of(END_TOKEN + 3, END_TOKEN + 3, 3),
       }),
     },
   ],

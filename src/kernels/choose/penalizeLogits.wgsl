@@ -19,7 +19,6 @@
 const IN_PROMPT = 0x80000000u;
 const END_TOKEN = 0x40000000u;
 const COUNT_MASK = 0x3fffffffu;
-const LARGEST = 0x1.fffffep+127f;
 
 override WORKGROUP_SIZE: u32 = 64u;
 
@@ -57,7 +56,7 @@ fn main(
   let count = state & COUNT_MASK;
 
   var logit = logits[id];
-  if (abs(logit) > LARGEST || logit != logit) {  // a penalty would not make it finite, but might hide it
+  if (!isFinite(logit)) {  // a penalty would not make it finite, but might hide it
     return;
   }
   if ((state & IN_PROMPT) != 0u || count > 0u) {

@@ -1,6 +1,6 @@
 import { type KernelCase, read, write } from '../../gpu/declaration.ts';
 import { defineKernel } from '../../gpu/kernel.ts';
-import { random, samplingCut } from '../shared/helpers.ts';
+import { finite, random, samplingCut } from '../shared/helpers.ts';
 import { sampleTokenReference } from './reference/sampleToken.ts';
 
 const OFF = { temperature: 1, topK: 0, topP: 1, minP: 0 };
@@ -16,7 +16,7 @@ type Limits = typeof OFF;
 export const sampleToken = defineKernel({
   name: 'sampleToken',
   code: new URL('./sampleToken.wgsl', import.meta.url),
-  helpers: [samplingCut, random],
+  helpers: [finite, samplingCut, random],
   bindings: {
     logits: read('f32', [1, 'vocab']),
     length: read('u32', [1]),

@@ -1,5 +1,6 @@
 import { read, write } from '../../gpu/declaration.ts';
 import { defineKernel } from '../../gpu/kernel.ts';
+import { finite } from '../shared/helpers.ts';
 import { topKReference } from './reference/topK.ts';
 
 /**
@@ -10,6 +11,7 @@ import { topKReference } from './reference/topK.ts';
 export const topK = defineKernel({
   name: 'topK',
   code: new URL('./topK.wgsl', import.meta.url),
+  helpers: [finite],
   bindings: {
     scores: read('f32', [1, 'vocab']),
     ids: write('u32', ['k']),

@@ -38,7 +38,7 @@ fn main(@builtin(local_invocation_index) thread: u32) {
     for (var id = thread; id < params.vocab; id += WORKGROUP_SIZE) {
       let candidate = Candidate(scores[id], id);
       let isLeft = round == 0u || comesBefore(last, candidate);
-      if (abs(candidate.value) <= LARGEST && isLeft && comesBefore(candidate, best)) {
+      if (isFinite(candidate.value) && isLeft && comesBefore(candidate, best)) {
         best = candidate;
       }
     }

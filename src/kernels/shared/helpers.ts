@@ -3,6 +3,7 @@ export const readWeight = new URL('./readWeight.wgsl', import.meta.url);
 export const flatGroup = new URL('./flatGroup.wgsl', import.meta.url);
 export const workgroupReduce = new URL('./workgroupReduce.wgsl', import.meta.url);
 export const onlineSoftmax = new URL('./onlineSoftmax.wgsl', import.meta.url);
+export const finite = new URL('./finite.wgsl', import.meta.url);
 export const banned = new URL('./banned.wgsl', import.meta.url);
 export const random = new URL('./random.wgsl', import.meta.url);
 export const samplingCut = new URL('./samplingCut.wgsl', import.meta.url);

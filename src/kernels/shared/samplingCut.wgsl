@@ -15,7 +15,25 @@
 // Most of the vocabulary is read once only. It is dealt out into LANES lanes (lane i: ids i, i + LANES, …) whose largest keys
 // are kept: a lane below the key found so far is skipped. And where k lanes reach a key, k tokens do.
 //
-// The kernel declares WORKGROUP_SIZE, `logits` and `params` with vocab, temperature, topK (0: off), topP (1: off), minP.
+// An example: eight tokens, temperature 1, top-k 4, top-p 0.8.
+//
+//   id           0         1         2         3         4         5         6         7
+//   logit        1         3         0         2         2        −1         2.5       0.5
+//   key   bf800000  c0400000  80000000  c0000000  c0000000  407fffff  c0200000  bf000000
+//   weight   0.135         1     0.050     0.368     0.368     0.018     0.607     0.082
+//
+//   top-k   first digit:  four keys begin with c, and four are sought: c
+//           second:       all four go on with 0: c0
+//           third:        one goes on with 4, one with 2, two with 0; only with the 0 they are four: c00; so on to c0000000
+//           The tokens 1, 3, 4, 6 reach that key.
+//   top-p   They weigh 2.342; 0.8 of it, 1.874, is the goal. c0400000 weighs 1, with c0200000 it is 1.607, with c0000000 2.342: that is
+//           the key again. 1.874 − 1.607 = 0.267 is missing, and a token there weighs 0.368: of the two that tie one stays, the other,
+//           the first, is dropped.
+//   cut     key c0000000, tiesDropped 1: the tokens 1, 6 and 4, of weight 1.974, are drawn with 0.506, 0.307 and 0.186.
+//           With min-p 0.4, 4 would go, too.
+//
+// The kernel has finite.wgsl among its helpers and declares WORKGROUP_SIZE, `logits` and `params` with vocab, temperature, topK (0: off),
+// topP (1: off), minP.
 // Source: transformers 4.49, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper, MinPLogitsWarper.
 
 const DIGITS = 16u;              // values of a digit of four bits
@@ -172,9 +190,8 @@ fn findLargestKey(thread: u32) -> u32 {
 }
 
 fn keyOf(id: u32) -> u32 {
-  let logit = bitcast<u32>(logits[id]);
-  if ((logit & 0x7fffffffu) >= 0x7f800000u) {  // the exponent of infinities and NaN
-    return select(BROKEN_KEY, BANNED_KEY, logit == 0xff800000u);
+  if (!isFinite(logits[id])) {
+    return select(BROKEN_KEY, BANNED_KEY, bitcast<u32>(logits[id]) == 0xff800000u);
   }
   let score = bitcast<u32>(logits[id] / params.temperature);
   if ((score << 1u) == 0u) {

@@ -2,6 +2,7 @@ import { type Constants, read, readWrite, write } from '../../../gpu/declaration
 import { defineKernel } from '../../../gpu/kernel.ts';
 import { assertMultipleOf, assertSizeAtMost } from '../../../gpu/kernelLimits.ts';
 import type { Symbols } from '../../../gpu/shapes.ts';
+import { products } from '../../shared/helpers.ts';
 import { attendTokenReference, attendTokenSplitsReference } from './reference/attendToken.ts';
 
 const headsOf = ({ qkvDim, kvHeads, headDim }: Symbols) => qkvDim / headDim - 2 * kvHeads;
@@ -17,6 +18,7 @@ const inputs = {
 
 const contract = {
   code: new URL('./attendToken.wgsl', import.meta.url),
+  helpers: [products],
   flops: (sizes: Symbols, { start }: Readonly<Record<string, ArrayLike<number>>>) =>
     4 * headsOf(sizes) * sizes.headDim * (start[0] + 1),
   tolerance: {

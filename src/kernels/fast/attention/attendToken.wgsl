@@ -4,10 +4,10 @@
 //   kvHead = head / group,   group = heads / kvHeads
 //
 //           keys of the cache                each workgroup: one key head and one split, all query heads of the key head
-//        ┌─────────┬─────────┬─────┐         1. the queries are turned; the split with the new key turns and stores that too
-//  query │ split 0 │ split 1 │  …  │         2. a thread computes the scores of 4 heads x 4 keys, dimension after dimension
-//  heads │ 2 ▓▓▓▓▓ │         │     │         3. scores become weights, exp(score - rowMax)
-//        └─────────┴─────────┴─────┘         4. a thread sums 4 dimensions of all heads' weighted values, key after key
+//        ┌─────────┬─────────┬─────┐         1. turn: the queries; the split with the new key turns and stores that too
+//  query │ split 0 │ split 1 │  …  │         2. score: a thread takes 4 heads x 4 keys, dimension after dimension
+//  heads │ 2 ▓▓▓▓▓ │         │     │         3. weigh: scores become weights, exp(score - rowMax)
+//        └─────────┴─────────┴─────┘         4. sum: a thread takes 4 dimensions of all heads' weighted values, key after key
 //
 // With one split, out is the result. With several (IS_SPLIT), each row of out is that of the split's keys alone, followed by
 // log Σ exp(score): mergeSplits needs no more. No workgroup reads what another writes: only the split with the new key touches
@@ -41,147 +41,86 @@ struct Params {
 
 var<workgroup> maxima: array<vec4f, MAX_GROUP / 4u * WORKGROUP_SIZE>;  // [blocks, threads, 4]: the largest scores of a thread
 
+/// What a workgroup works on: one key head, its query heads, and the keys of one split.
+struct Split {
+  index: u32,
+  kvHead: u32,
+  firstKey: u32,
+  keyCount: u32,
+  heads: u32,         // query heads of all key heads
+  group: u32,         // query heads of this one,
+  headBlocks: u32,    // four to a block
+  dimVecs: u32,
+  cacheStart: u32,    // in vec4: its first key in the caches,
+  queriesStart: u32,  // its queries,
+  weightsStart: u32,  // its weights
+}
+
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
   @builtin(workgroup_id) workgroup: vec3u,
   @builtin(local_invocation_index) thread: u32,
 ) {
-  let kvHead = workgroup.x;
-  let firstKey = workgroup.y * params.splitKeys;
   let newKey = start[0];
-  if (firstKey > newKey) {
-    return;
+  let split = splitOf(workgroup.x, workgroup.y, newKey);
+  if (split.firstKey > newKey) {
+    return;  // it holds no key yet
   }
-  let keyCount = min(newKey + 1u - firstKey, params.splitKeys);
+  turnQueries(split, thread);
+  if (newKey < split.firstKey + params.splitKeys) {
+    cacheToken(split.kvHead, newKey, split.heads, thread);
+  }
+  storageBarrier();  // other threads read what this one has stored
+  workgroupBarrier();
+  scoreKeys(split, thread);
+  storageBarrier();
+  workgroupBarrier();
+  weighKeys(split, thread);
+  storageBarrier();
+  workgroupBarrier();
+  sumValues(split, thread);
+}
+
+fn splitOf(kvHead: u32, index: u32, newKey: u32) -> Split {
   let dimVecs = params.headDim / 4u;
   let heads = params.qkvDim / params.headDim - 2u * params.kvHeads;
   let group = heads / params.kvHeads;
   let headBlocks = (group + 3u) / 4u;
+  let firstKey = index * params.splitKeys;
+  let keyCount = min(newKey + 1u - firstKey, params.splitKeys);
   let cacheStart = (kvHead * params.context + firstKey) * dimVecs;
+  let queriesStart = (index * heads + kvHead * group) * dimVecs;
+  let weightsStart = (index * params.kvHeads + kvHead) * headBlocks * params.splitKeys;
+  return Split(
+    index, kvHead, firstKey, keyCount, heads, group, headBlocks, dimVecs, cacheStart, queriesStart, weightsStart,
+  );
+}
 
-  let queriesStart = (workgroup.y * heads + kvHead * group) * dimVecs;
-  let weightsStart = (workgroup.y * params.kvHeads + kvHead) * headBlocks * params.splitKeys;
+// 1. Turn
 
-  let halfVecs = dimVecs / 2u;
-  for (var pair = thread; pair < group * halfVecs; pair += WORKGROUP_SIZE) {
-    let query = pair / halfVecs * dimVecs + pair % halfVecs;
-    let turned = turn(kvHead * group * dimVecs + query, pair % halfVecs);
-    queries[queriesStart + query] = turned.first;
-    queries[queriesStart + query + halfVecs] = turned.second;
-  }
-  if (newKey < firstKey + params.splitKeys) {
-    let newStart = (kvHead * params.context + newKey) * dimVecs;
-    for (var i = thread; i < halfVecs; i += WORKGROUP_SIZE) {
-      let turned = turn((heads + kvHead) * dimVecs + i, i);
-      kCache[newStart + i] = turned.first;
-      kCache[newStart + i + halfVecs] = turned.second;
-    }
-    for (var i = thread; i < dimVecs; i += WORKGROUP_SIZE) {
-      vCache[newStart + i] = qkv[(heads + params.kvHeads + kvHead) * dimVecs + i];
-    }
-  }
-  storageBarrier();  // other threads read what this one has stored
-  workgroupBarrier();
-
-  let scale = 1.0 / sqrt(f32(params.headDim));
-  for (var block = 0u; block < headBlocks; block++) {
-    let q = queriesStart + headsOf(block) * dimVecs;
-    var largest = vec4f(LOWEST_SCORE);
-    for (var four = 4u * thread; four < keyCount; four += 4u * WORKGROUP_SIZE) {
-      let key = min(four + vec4u(0u, 1u, 2u, 3u), vec4u(keyCount - 1u));
-      let k = cacheStart + key * dimVecs;
-      var sum0 = vec4f(0.0);  // key four + 0, heads 0, 1, 2, 3 of the block
-      var sum1 = vec4f(0.0);
-      var sum2 = vec4f(0.0);
-      var sum3 = vec4f(0.0);
-      for (var i = 0u; i < dimVecs; i++) {
-        let q0 = queries[q.x + i];
-        let q1 = queries[q.y + i];
-        let q2 = queries[q.z + i];
-        let q3 = queries[q.w + i];
-        sum0 += products(q0, q1, q2, q3, kCache[k.x + i]);
-        sum1 += products(q0, q1, q2, q3, kCache[k.y + i]);
-        sum2 += products(q0, q1, q2, q3, kCache[k.z + i]);
-        sum3 += products(q0, q1, q2, q3, kCache[k.w + i]);
-      }
-      let scores = weightsStart + block * params.splitKeys + key;
-      weights[scores.x] = sum0 * scale;
-      weights[scores.y] = sum1 * scale;
-      weights[scores.z] = sum2 * scale;
-      weights[scores.w] = sum3 * scale;
-      largest = max(largest, max(max(sum0, sum1), max(sum2, sum3)) * scale);
-    }
-    maxima[block * WORKGROUP_SIZE + thread] = largest;
-  }
-  storageBarrier();
-  workgroupBarrier();
-
-  for (var block = 0u; block < headBlocks; block++) {
-    let rowMax = largestScores(block);
-    for (var key = thread; key < keyCount; key += WORKGROUP_SIZE) {
-      let at = weightsStart + block * params.splitKeys + key;
-      weights[at] = exp(weights[at] - rowMax);
-    }
-  }
-  storageBarrier();
-  workgroupBarrier();
-
-  let upperStart = weightsStart + (headBlocks - 1u) * params.splitKeys;  // of heads 4 to 7; where there are none, not stored
-  for (var dim = thread; dim < dimVecs; dim += WORKGROUP_SIZE) {  // in vec4
-    var lowerSum = vec4f(0.0);  // of the weights of heads 0, 1, 2, 3; upper: 4, 5, 6, 7
-    var upperSum = vec4f(0.0);
-    var sum0 = vec4f(0.0);  // head 0, dimensions 0, 1, 2, 3 of the four
-    var sum1 = vec4f(0.0);
-    var sum2 = vec4f(0.0);
-    var sum3 = vec4f(0.0);
-    var sum4 = vec4f(0.0);
-    var sum5 = vec4f(0.0);
-    var sum6 = vec4f(0.0);
-    var sum7 = vec4f(0.0);
-    for (var key = 0u; key < keyCount; key++) {
-      let lower = weights[weightsStart + key];
-      let upper = weights[upperStart + key];
-      let value = vCache[cacheStart + key * dimVecs + dim];
-      lowerSum += lower;
-      upperSum += upper;
-      sum0 += lower.x * value;
-      sum1 += lower.y * value;
-      sum2 += lower.z * value;
-      sum3 += lower.w * value;
-      sum4 += upper.x * value;
-      sum5 += upper.y * value;
-      sum6 += upper.z * value;
-      sum7 += upper.w * value;
-    }
-    let outStart = (workgroup.y * heads + kvHead * group) * (dimVecs + IS_SPLIT);
-    store(outStart, dim, 0u, sum0, sum1, sum2, sum3, lowerSum);
-    if (headBlocks == 2u) {
-      store(outStart, dim, 1u, sum4, sum5, sum6, sum7, upperSum);
-    }
+fn turnQueries(split: Split, thread: u32) {
+  let halfVecs = split.dimVecs / 2u;
+  for (var pair = thread; pair < split.group * halfVecs; pair += WORKGROUP_SIZE) {
+    let query = pair / halfVecs * split.dimVecs + pair % halfVecs;
+    let turned = turn(split.kvHead * split.group * split.dimVecs + query, pair % halfVecs);
+    queries[split.queriesStart + query] = turned.first;
+    queries[split.queriesStart + query + halfVecs] = turned.second;
   }
 }
 
-/// Four dimensions of a block of four heads. Heads past the last go where that goes, and are stored before it.
-fn store(outStart: u32, dim: u32, block: u32, sum0: vec4f, sum1: vec4f, sum2: vec4f, sum3: vec4f, weightSum: vec4f) {
+/// The token's key, turned, and its value.
+fn cacheToken(kvHead: u32, newKey: u32, heads: u32, thread: u32) {
   let dimVecs = params.headDim / 4u;
-  let row = outStart + headsOf(block) * (dimVecs + IS_SPLIT);
-  out[row.w + dim] = sum3 / weightSum.w;
-  out[row.z + dim] = sum2 / weightSum.z;
-  out[row.y + dim] = sum1 / weightSum.y;
-  out[row.x + dim] = sum0 / weightSum.x;
-  if (IS_SPLIT == 1u && dim == 0u) {
-    let logSum = largestScores(block) + log(weightSum);
-    out[row.w + dimVecs] = vec4f(logSum.w, 0.0, 0.0, 0.0);
-    out[row.z + dimVecs] = vec4f(logSum.z, 0.0, 0.0, 0.0);
-    out[row.y + dimVecs] = vec4f(logSum.y, 0.0, 0.0, 0.0);
-    out[row.x + dimVecs] = vec4f(logSum.x, 0.0, 0.0, 0.0);
+  let halfVecs = dimVecs / 2u;
+  let newStart = (kvHead * params.context + newKey) * dimVecs;
+  for (var i = thread; i < halfVecs; i += WORKGROUP_SIZE) {
+    let turned = turn((heads + kvHead) * dimVecs + i, i);
+    kCache[newStart + i] = turned.first;
+    kCache[newStart + i + halfVecs] = turned.second;
   }
-}
-
-/// Four of the heads of a key head; past the last that one again.
-fn headsOf(block: u32) -> vec4u {
-  let group = params.qkvDim / params.headDim / params.kvHeads - 2u;
-  return min(4u * block + vec4u(0u, 1u, 2u, 3u), vec4u(group - 1u));
+  for (var i = thread; i < dimVecs; i += WORKGROUP_SIZE) {
+    vCache[newStart + i] = qkv[(heads + params.kvHeads + kvHead) * dimVecs + i];
+  }
 }
 
 struct Turned {
@@ -199,8 +138,51 @@ fn turn(first: u32, i: u32) -> Turned {
   return Turned(a * c - b * s, b * c + a * s);
 }
 
-fn products(q0: vec4f, q1: vec4f, q2: vec4f, q3: vec4f, key: vec4f) -> vec4f {
-  return vec4f(dot(q0, key), dot(q1, key), dot(q2, key), dot(q3, key));
+// 2. Score
+
+/// Scores into `weights`, and the largest ones of each thread into `maxima`.
+fn scoreKeys(split: Split, thread: u32) {
+  for (var block = 0u; block < split.headBlocks; block++) {
+    let q = split.queriesStart + headsOf(block, split.group) * split.dimVecs;
+    var largest = vec4f(LOWEST_SCORE);
+    for (var four = 4u * thread; four < split.keyCount; four += 4u * WORKGROUP_SIZE) {
+      let key = min(four + vec4u(0u, 1u, 2u, 3u), vec4u(split.keyCount - 1u));
+      let k = split.cacheStart + key * split.dimVecs;
+      var scores = mat4x4f();  // [key, head]
+      for (var i = 0u; i < split.dimVecs; i++) {  // key after key: with all loads first, as in scoreBlock.wgsl, it is slower on lavapipe
+        let four = mat4x4f(queries[q.x + i], queries[q.y + i], queries[q.z + i], queries[q.w + i]);
+        scores[0] += kCache[k.x + i] * four;
+        scores[1] += kCache[k.y + i] * four;
+        scores[2] += kCache[k.z + i] * four;
+        scores[3] += kCache[k.w + i] * four;
+      }
+      scores *= 1.0 / sqrt(f32(params.headDim));
+      let at = split.weightsStart + block * params.splitKeys + key;
+      weights[at.x] = scores[0];
+      weights[at.y] = scores[1];
+      weights[at.z] = scores[2];
+      weights[at.w] = scores[3];
+      largest = max(largest, max(max(scores[0], scores[1]), max(scores[2], scores[3])));
+    }
+    maxima[block * WORKGROUP_SIZE + thread] = largest;
+  }
+}
+
+/// Four of the heads of a key head; past the last that one again.
+fn headsOf(block: u32, group: u32) -> vec4u {
+  return min(4u * block + vec4u(0u, 1u, 2u, 3u), vec4u(group - 1u));
+}
+
+// 3. Weigh
+
+fn weighKeys(split: Split, thread: u32) {
+  for (var block = 0u; block < split.headBlocks; block++) {
+    let rowMax = largestScores(block);
+    for (var key = thread; key < split.keyCount; key += WORKGROUP_SIZE) {
+      let at = split.weightsStart + block * params.splitKeys + key;
+      weights[at] = exp(weights[at] - rowMax);
+    }
+  }
 }
 
 /// Of four heads, over the threads.
@@ -210,4 +192,46 @@ fn largestScores(block: u32) -> vec4f {
     largest = max(largest, maxima[block * WORKGROUP_SIZE + other]);
   }
   return largest;
+}
+
+// 4. Sum
+
+fn sumValues(split: Split, thread: u32) {
+  let upperStart = split.weightsStart + (split.headBlocks - 1u) * params.splitKeys;  // of heads 4 to 7; where there are none, not stored
+  for (var dim = thread; dim < split.dimVecs; dim += WORKGROUP_SIZE) {  // in vec4
+    var lowerWeights = vec4f(0.0);  // of heads 0, 1, 2, 3; upper: 4, 5, 6, 7
+    var upperWeights = vec4f(0.0);
+    var lowerValues = mat4x4f();    // column i: head i, dimensions 0, 1, 2, 3 of the four
+    var upperValues = mat4x4f();
+    for (var key = 0u; key < split.keyCount; key++) {
+      let lower = weights[split.weightsStart + key];
+      let upper = weights[upperStart + key];
+      let value = vCache[split.cacheStart + key * split.dimVecs + dim];
+      lowerWeights += lower;
+      upperWeights += upper;
+      lowerValues += outer(lower, value);
+      upperValues += outer(upper, value);
+    }
+    store(split, dim, 0u, lowerValues, lowerWeights);
+    if (split.headBlocks == 2u) {
+      store(split, dim, 1u, upperValues, upperWeights);
+    }
+  }
+}
+
+/// Four dimensions of a block of four heads. Heads past the last go where that goes, and are stored before it.
+fn store(split: Split, dim: u32, block: u32, values: mat4x4f, weightSum: vec4f) {
+  let rowVecs = split.dimVecs + IS_SPLIT;
+  let row = (split.index * split.heads + split.kvHead * split.group + headsOf(block, split.group)) * rowVecs;
+  out[row.w + dim] = values[3] / weightSum.w;
+  out[row.z + dim] = values[2] / weightSum.z;
+  out[row.y + dim] = values[1] / weightSum.y;
+  out[row.x + dim] = values[0] / weightSum.x;
+  if (IS_SPLIT == 1u && dim == 0u) {
+    let logSum = largestScores(block) + log(weightSum);
+    out[row.w + split.dimVecs] = vec4f(logSum.w, 0.0, 0.0, 0.0);
+    out[row.z + split.dimVecs] = vec4f(logSum.z, 0.0, 0.0, 0.0);
+    out[row.y + split.dimVecs] = vec4f(logSum.y, 0.0, 0.0, 0.0);
+    out[row.x + split.dimVecs] = vec4f(logSum.x, 0.0, 0.0, 0.0);
+  }
 }
