@@ -208,12 +208,10 @@ describe.concurrent('m2 kernel', () => {
     [['check', join(scratch, 'lost.js')], "lost.js can't be loaded"],
     [['check', empty], 'exports 0 kernels'],
   ])('%j is wrong input', async (args, message) => {
-    const run = kernel.run([...args, '--in-process'], new AbortController().signal);
-    await expect(run).rejects.toMatchObject({
-      name: 'InputError',
-      code: 'INPUT_FILE',
-      message: expect.stringContaining(message),
-    });
+    const { exitCode, errorLines } = await m2(['kernel', ...args, '--in-process']);
+    expect(exitCode).toBe(3);
+    expect(errorLines).toEqual([expect.stringContaining(message)]);
+    expect(errorLines[0]).toMatch(/^m2: INPUT_FILE: /);
   });
 
   test('a size that the kernel does not have', async () => {
