@@ -27,6 +27,7 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 120_000,
     maxWorkers: 2,
+    isolate: false, // see test/sharedGpu.ts
     sequence: { sequencer: LongFilesFirst },
   },
 });

@@ -1,21 +1,18 @@
 /** An abort ends the work within one group of dispatches, wherever it arrives, and what was there before is still good. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openGpu } from '../src/gpu/device.ts';
 import type { GenerateOptions } from '../src/model/generation/generateOptions.ts';
 import { M2Reasoning } from '../src/model/m2Reasoning.ts';
 import type { Message } from '../src/processor/text/messages.ts';
 import { livingBuffers } from './livingBuffers.ts';
+import { sharedGpu } from './sharedGpu.ts';
 import { examples, messagesOf, tiny } from './tinyExamples.ts';
 
-const gpu = await openGpu();
+const gpu = await sharedGpu();
 let model: M2Reasoning;
 beforeAll(async () => {
   model = await M2Reasoning.load(tiny, { gpu });
 });
-afterAll(async () => {
-  await model.destroy();
-  gpu.destroy();
-});
+afterAll(() => model.destroy());
 
 const where = examples[4];
 const long: Message[] = [{ role: 'user', content: 'a circle and a square, '.repeat(40) }]; // one part of a prompt

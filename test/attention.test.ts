@@ -1,6 +1,5 @@
 /** Tokens and patches attend in several ways, of which the adapter, its kernels and the room for scores choose one: they agree. */
-import { afterAll, expect, it } from 'vitest';
-import { openGpu } from '../src/gpu/device.ts';
+import { expect, it } from 'vitest';
 import { compareArrays } from '../src/gpu/measure/compare.ts';
 import { Pass } from '../src/gpu/pass.ts';
 import { freeTensors, readTensor, upload, writePiece } from '../src/gpu/tensor.ts';
@@ -12,14 +11,11 @@ import { KernelLookup } from '../src/model/fast/kernelLookup.ts';
 import { type Attention, plainAttention } from '../src/model/graph/attention.ts';
 import { KvCache } from '../src/model/graph/kvCache.ts';
 import { textPositions } from '../src/model/graph/positions.ts';
+import { sharedGpu } from './sharedGpu.ts';
 import { tiny } from './tinyExamples.ts';
 
-const gpu = await openGpu();
-const small = await openGpu({ maxBindingBytes: 10_000 }); // room for the scores of a few queries at a time
-afterAll(() => {
-  gpu.destroy();
-  small.destroy();
-});
+const gpu = await sharedGpu();
+const small = await sharedGpu(10_000); // room for the scores of a few queries at a time
 
 const CONTEXT = 40;
 const config = await readModelConfig(folderFiles(tiny));

@@ -1,11 +1,11 @@
 /** A chat gives the answers of fresh runs on the whole conversation, and feeds only what is new. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openGpu } from '../src/gpu/device.ts';
 import type { Chat } from '../src/model/chat/chat.ts';
 import { M2Reasoning } from '../src/model/m2Reasoning.ts';
 import type { ImagePart, Message, Part } from '../src/processor/text/messages.ts';
 import { livingBuffers } from './livingBuffers.ts';
 import { goldens } from './readTensors.ts';
+import { sharedGpu } from './sharedGpu.ts';
 
 const tiny = new URL('../weights/m2-tiny/', import.meta.url).pathname;
 const picture = (name: string): ImagePart => ({ type: 'image', image: `${tiny}examples/${name}.png` });
@@ -21,15 +21,12 @@ const turns = [
   'Describe the picture.',
 ];
 
-const gpu = await openGpu();
+const gpu = await sharedGpu();
 let model: M2Reasoning;
 beforeAll(async () => {
   model = await M2Reasoning.load(tiny, { gpu });
 });
-afterAll(async () => {
-  await model.destroy();
-  gpu.destroy();
-});
+afterAll(() => model.destroy());
 
 /** What a fresh run answers to the conversation without its last message. */
 async function freshTokens(messages: readonly Message[], on = model, options: object = settings) {

@@ -1,6 +1,5 @@
 /** Decoding under control: several steps per wait, drafts, log-probabilities, the hook for logits. Tokens never depend on pace. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openGpu } from '../src/gpu/device.ts';
 import { readTensor } from '../src/gpu/tensor.ts';
 import type { LogitsProcessor } from '../src/model/generation/controlOptions.ts';
 import type { GenerateOptions, GenerationResult } from '../src/model/generation/generateOptions.ts';
@@ -8,17 +7,15 @@ import { positionTokens } from '../src/model/generation/preparePrompt.ts';
 import { positionsFor } from '../src/model/graph/positions.ts';
 import { M2Reasoning } from '../src/model/m2Reasoning.ts';
 import type { Message } from '../src/processor/text/messages.ts';
+import { sharedGpu } from './sharedGpu.ts';
 import { examples, messagesOf, tiny } from './tinyExamples.ts';
 
-const gpu = await openGpu();
+const gpu = await sharedGpu();
 let model: M2Reasoning;
 beforeAll(async () => {
   model = await M2Reasoning.load(tiny, { gpu });
 });
-afterAll(async () => {
-  await model.destroy();
-  gpu.destroy();
-});
+afterAll(() => model.destroy());
 
 const where = examples[4]; // the shortest answer
 const answer = (options: GenerateOptions, messages = messagesOf(where)) =>

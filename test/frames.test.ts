@@ -1,6 +1,5 @@
 /** Clips through the whole model, on the GPU. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openGpu } from '../src/gpu/device.ts';
 import { readTensor } from '../src/gpu/tensor.ts';
 import { positionTokens } from '../src/model/generation/preparePrompt.ts';
 import { positionsFor } from '../src/model/graph/positions.ts';
@@ -9,6 +8,7 @@ import { type ImageSource, loadImage } from '../src/processor/image/imageSource.
 import { resizeBicubic } from '../src/processor/resize.ts';
 import type { Message, Part } from '../src/processor/text/messages.ts';
 import { readJson } from './readTensors.ts';
+import { sharedGpu } from './sharedGpu.ts';
 
 const tiny = new URL('../weights/m2-tiny/', import.meta.url).pathname;
 const [example, other] = readJson(`${tiny}examples/examples.json`);
@@ -18,15 +18,12 @@ const A = `${tiny}examples/${example.image}`;
 /** Another picture of A's size. */
 const B = resizeBicubic(await loadImage(`${tiny}examples/${other.image}`, 'B'), 112, 140);
 
-const gpu = await openGpu();
+const gpu = await sharedGpu();
 let model: M2Reasoning;
 beforeAll(async () => {
   model = await M2Reasoning.load(tiny, { gpu });
 });
-afterAll(async () => {
-  await model.destroy();
-  gpu.destroy();
-});
+afterAll(() => model.destroy());
 
 function asking(...parts: Part[]): Message[] {
   return [

@@ -6,17 +6,15 @@ import { positionsFor } from '../src/model/graph/positions.ts';
 import { M2Reasoning } from '../src/model/m2Reasoning.ts';
 import type { Message, Part } from '../src/processor/text/messages.ts';
 import { goldens, readJson } from './readTensors.ts';
+import { sharedGpu } from './sharedGpu.ts';
 import { examples, messagesOf, tiny } from './tinyExamples.ts';
 
-const gpu = await openGpu();
+const gpu = await sharedGpu();
 let model: M2Reasoning;
 beforeAll(async () => {
   model = await M2Reasoning.load(tiny, { gpu });
 });
-afterAll(async () => {
-  await model.destroy();
-  gpu.destroy();
-});
+afterAll(() => model.destroy());
 
 describe(`m2-tiny answers as the reference does, on ${gpu.description}`, () => {
   it.each(examples)('$image', async (example) => {
@@ -138,11 +136,10 @@ describe('generation ends', () => {
 
 describe('the answer does not depend on', () => {
   it('how weights are split: bindings of 100 KB at most', async () => {
-    const small = await openGpu({ maxBindingBytes: 100_000 });
+    const small = await sharedGpu(100_000);
     const split = await M2Reasoning.load(tiny, { gpu: small });
     const result = await split.generate(messagesOf(examples[0])).result;
     await split.destroy();
-    small.destroy();
     expect(result.tokens).toEqual(examples[0].output_ids);
   });
 

@@ -1,21 +1,18 @@
 import { readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openGpu } from '../src/gpu/device.ts';
 import { BeamScorer } from '../src/model/generation/beamScorer.ts';
 import type { GenerateOptions } from '../src/model/generation/generateOptions.ts';
 import { M2Reasoning } from '../src/model/m2Reasoning.ts';
 import type { Message, Part } from '../src/processor/text/messages.ts';
 import { goldens, readJson } from './readTensors.ts';
+import { sharedGpu } from './sharedGpu.ts';
 
-const gpu = await openGpu();
+const gpu = await sharedGpu();
 let model: M2Reasoning;
 beforeAll(async () => {
   model = await M2Reasoning.load(`${goldens}checkpoints/mrope-bf16`, { gpu });
 });
-afterAll(async () => {
-  await model.destroy();
-  gpu.destroy();
-});
+afterAll(() => model.destroy());
 
 /** Paths of the goldens are relative to their folder. */
 function withPaths(messages: readonly Message[]): Message[] {

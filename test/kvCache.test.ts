@@ -1,5 +1,4 @@
-import { afterAll, expect, it } from 'vitest';
-import { openGpu } from '../src/gpu/device.ts';
+import { expect, it } from 'vitest';
 import { readTensor } from '../src/gpu/tensor.ts';
 import { folderFiles } from '../src/model/checkpoint/checkpointFolder.node.ts';
 import { readModelConfig } from '../src/model/checkpoint/config.ts';
@@ -7,9 +6,9 @@ import { KvCache } from '../src/model/graph/kvCache.ts';
 import { type Positions, textPositions } from '../src/model/graph/positions.ts';
 import { llmRotaryTable } from '../src/model/graph/rotaryTables.ts';
 import { livingBuffers } from './livingBuffers.ts';
+import { sharedGpu } from './sharedGpu.ts';
 
-const gpu = await openGpu();
-afterAll(() => gpu.destroy());
+const gpu = await sharedGpu();
 
 it('a cache takes the positions of another prompt, and makes its tables longer where they must be', async () => {
   const { llm } = await readModelConfig(folderFiles(new URL('../weights/m2-tiny', import.meta.url).pathname));

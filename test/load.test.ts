@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { openGpu } from '../src/gpu/device.ts';
 import { packedPanels, paddedRows } from '../src/gpu/panels.ts';
 import { freeTensors, readTensor } from '../src/gpu/tensor.ts';
@@ -10,10 +10,10 @@ import { M2Reasoning } from '../src/model/m2Reasoning.ts';
 import { checkpointFiles } from '../src/parity/runParity.node.ts';
 import { livingBuffers } from './livingBuffers.ts';
 import { goldens } from './readTensors.ts';
+import { sharedGpu } from './sharedGpu.ts';
 
 const tiny = folderFiles(new URL('../weights/m2-tiny', import.meta.url).pathname);
-const gpu = await openGpu();
-afterAll(() => gpu.destroy());
+const gpu = await sharedGpu();
 
 /** The same files, with every read of weights shown to `onRead` first. */
 function watched(
@@ -146,11 +146,10 @@ describe('loading', () => {
   });
 
   it('with rows longer than a binding is GPU_LIMIT, naming the tensor', async () => {
-    const small = await openGpu({ maxBindingBytes: 256 });
+    const small = await sharedGpu(256);
     await expect(M2Reasoning.load(tiny, { gpu: small })).rejects.toMatchObject({
       code: 'GPU_LIMIT',
       details: { tensor: 'vision_model.patch_embed.proj.weight' },
     });
-    small.destroy();
   });
 });

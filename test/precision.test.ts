@@ -1,6 +1,6 @@
 /** The decoder in 8-bit integers: not the goldens, but what docs/MODEL.md says of them. */
-import { afterAll, describe, expect, it } from 'vitest';
-import { type Gpu, openGpu } from '../src/gpu/device.ts';
+import { describe, expect, it } from 'vitest';
+import type { Gpu } from '../src/gpu/device.ts';
 import type { Pass } from '../src/gpu/pass.ts';
 import { readTensor } from '../src/gpu/tensor.ts';
 import { KernelLookup } from '../src/model/fast/kernelLookup.ts';
@@ -8,10 +8,10 @@ import { positionTokens } from '../src/model/generation/preparePrompt.ts';
 import { positionsFor } from '../src/model/graph/positions.ts';
 import { type LoadOptions, M2Reasoning } from '../src/model/m2Reasoning.ts';
 import { livingBuffers } from './livingBuffers.ts';
+import { sharedGpu } from './sharedGpu.ts';
 import { examples, messagesOf, tiny } from './tinyExamples.ts';
 
-const gpu = await openGpu();
-afterAll(() => gpu.destroy());
+const gpu = await sharedGpu();
 
 const MEAN_ERROR = Math.sqrt(20) * 0.008; // of the logits' length; see docs/MODEL.md, "How far off 8-bit integers are"
 const example = examples[4];
@@ -73,12 +73,11 @@ describe(`precision 'fast', on ${gpu.description}`, () => {
   });
 
   it('leaves a weight as stored whose integers are more than a binding shows, and frees all of them', async () => {
-    const small = await openGpu({ maxBindingBytes: 2 ** 17 }); // gate and up have 1.5 times as many bytes in 8 bits
+    const small = await sharedGpu(2 ** 17); // gate and up have 1.5 times as many bytes in 8 bits
     let ran = new Set<string>();
     const living = await livingBuffers(small, async () => {
       ({ ran } = await run(small, { precision: 'fast' }, 2, 'text'));
     });
-    small.destroy();
     expect([...ran]).toEqual(expect.arrayContaining(['gemvInt8', 'gemvInt8Add', 'gemvPanelsGate']));
     expect(ran.has('gemvInt8Gate')).toBe(false);
     expect(living).toBe(0);

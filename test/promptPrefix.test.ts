@@ -1,6 +1,5 @@
 /** What a cache is taken to hold, token by token, and which image features are kept. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openGpu } from '../src/gpu/device.ts';
 import { freeTensors, readTensor } from '../src/gpu/tensor.ts';
 import { contentKey, FeatureCache, type KeyedImage } from '../src/model/chat/featureCache.ts';
 import { reusableTokens, tokenKeys } from '../src/model/chat/promptPrefix.ts';
@@ -13,6 +12,7 @@ import { chooseForms } from '../src/model/load/forms.ts';
 import { loadWeights } from '../src/model/load/loadWeights.ts';
 import { extractPatches } from '../src/processor/patches.ts';
 import { livingBuffers } from './livingBuffers.ts';
+import { sharedGpu } from './sharedGpu.ts';
 
 const PATCH = 9;
 const cat = { key: 'cat', merged: 3 };
@@ -69,16 +69,13 @@ describe('image features', () => {
     const files = folderFiles(new URL('../weights/m2-tiny', import.meta.url).pathname);
     const config = await readModelConfig(files);
     const checkpoint = await Checkpoint.open(files, config);
-    const gpu = await openGpu();
+    const gpu = await sharedGpu();
     const forms = chooseForms(gpu, config, {});
     const { kernels, attention } = forms;
     parts = { gpu, config, kernels, attention, weights: await loadWeights(gpu, checkpoint, config, forms) };
     await checkpoint.close();
   });
-  afterAll(async () => {
-    await freeTensors(parts.gpu, parts.weights.tensors);
-    parts.gpu.destroy();
-  });
+  afterAll(() => freeTensors(parts.gpu, parts.weights.tensors));
 
   /** 56 x 56 pixels of one grey: 4 merged tokens. */
   async function grey(level: number): Promise<KeyedImage> {

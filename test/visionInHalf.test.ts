@@ -1,6 +1,6 @@
 /** The vision tower in f16: as near to the exact features as docs/MODEL.md says, and on GPUs with shader-f16 alone. */
-import { afterAll, describe, expect, it, vi } from 'vitest';
-import { type Gpu, openGpu } from '../src/gpu/device.ts';
+import { describe, expect, it, vi } from 'vitest';
+import type { Gpu } from '../src/gpu/device.ts';
 import { Pass } from '../src/gpu/pass.ts';
 import { freeTensors, readTensor, upload } from '../src/gpu/tensor.ts';
 import { kernels } from '../src/kernels/kernelSet.ts';
@@ -10,15 +10,12 @@ import { positionTokens } from '../src/model/generation/preparePrompt.ts';
 import { positionsFor } from '../src/model/graph/positions.ts';
 import { chooseForms, type KernelOptions } from '../src/model/load/forms.ts';
 import { type LoadOptions, M2Reasoning } from '../src/model/m2Reasoning.ts';
+import { sharedGpu } from './sharedGpu.ts';
 import { examples, messagesOf, tiny } from './tinyExamples.ts';
 
-const gpu = await openGpu();
-const asGpu = await openGpu();
+const gpu = await sharedGpu();
+const asGpu = await sharedGpu(gpu.maxBindingBytes); // a view of its own
 Object.defineProperty(asGpu, 'isSoftware', { value: false });
-afterAll(() => {
-  gpu.destroy();
-  asGpu.destroy();
-});
 
 const hasF16 = gpu.device.features.has('shader-f16');
 const FEATURE_ERROR = Math.sqrt(19) * 0.0009; // of the features' length; see docs/MODEL.md, "How far off f16 is"

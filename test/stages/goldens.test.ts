@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openGpu } from '../../src/gpu/device.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { kernels } from '../../src/kernels/kernelSet.ts';
 import { M2Reasoning } from '../../src/model/m2Reasoning.ts';
 import { compareWith } from '../../src/parity/compareWith.node.ts';
@@ -8,9 +7,9 @@ import { listCases } from '../../src/parity/golden.node.ts';
 import type { CaseReport } from '../../src/parity/report.ts';
 import { runParity } from '../../src/parity/runParity.node.ts';
 import { goldens } from '../readTensors.ts';
+import { sharedGpu } from '../sharedGpu.ts';
 
-const gpu = await openGpu();
-afterAll(() => gpu.destroy());
+const gpu = await sharedGpu();
 const cases = await listCases(goldens);
 
 const MINUTES = 60_000;

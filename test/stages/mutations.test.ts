@@ -1,21 +1,16 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Changes } from '../../src/gpu/kernel.ts';
 import { goldens } from '../readTensors.ts';
+import { sharedGpu } from '../sharedGpu.ts';
 
 /** Runs one case in a module graph of its own, so that a mocked module counts for it alone. */
 async function runCase(name: string, siluGate?: Changes) {
   vi.resetModules();
-  const { openGpu } = await import('../../src/gpu/device.ts');
   const { kernels } = await import('../../src/kernels/kernelSet.ts');
   const { runParity } = await import('../../src/parity/runParity.node.ts');
-  const gpu = await openGpu();
-  try {
-    const replaced = siluGate ? { siluGate: kernels.siluGate.variant(siluGate) } : {};
-    const [report] = await runParity(goldens, { gpu, case: name, kernels: replaced });
-    return report;
-  } finally {
-    gpu.destroy();
-  }
+  const replaced = siluGate ? { siluGate: kernels.siluGate.variant(siluGate) } : {};
+  const [report] = await runParity(goldens, { gpu: await sharedGpu(), case: name, kernels: replaced });
+  return report;
 }
 
 const WINDOWS = '../../src/model/graph/windows.ts';
