@@ -10,8 +10,14 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { adapters } from '../../src/cli/adapters.node.ts';
+import type { Command } from '../../src/cli/command.ts';
+import { generate } from '../../src/cli/generate.node.ts';
+import { inspect } from '../../src/cli/inspect.node.ts';
+import { UsageError } from '../../src/cli/options.node.ts';
+import { parity } from '../../src/cli/parity.node.ts';
 import { readFixtures } from '../processor/fixtures.ts';
-import { bundledModel, m2 } from './helpers.ts';
+import { bundledModel, inProcess, m2 } from './helpers.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'm2-cli-'));
 afterAll(() => rmSync(scratch, { recursive: true }));
@@ -33,12 +39,16 @@ mkdirSync(noFrames);
 const corruptPicture = join(scratch, 'corrupt.png');
 writeFileSync(corruptPicture, readFileSync(picture).fill(0xff, 2000, 2040));
 
-/** [what is wrong, arguments, what the line on stderr must name] */
+/** [what is wrong, arguments of `m2`, what the line on stderr must name] */
 const wrongUsage: [string, string[], RegExp][] = [
   ['no command', [], /no command.*m2 --help$/],
   ['unknown command', ['generat'], /unknown command generat.*m2 --help$/],
   ['unknown flag', ['generate', '--imge', picture, 'Hi'], /--imge.*m2 generate --help$/],
   ['missing value', ['generate', 'Hi', '--model'], /--model.*m2 generate --help$/],
+];
+
+/** [what is wrong, arguments, what the error must name] */
+const wrongFlags: [string, string[], RegExp][] = [
   ['a flag as value', ['generate', 'Hi', '--model', '--json'], /--model/],
   ['a value for a switch', ['generate', 'Hi', '--json=yes'], /--json/],
   ['empty path', ['generate', 'Hi', '--model', ''], /--model/],
@@ -65,18 +75,24 @@ const wrongUsage: [string, string[], RegExp][] = [
   ['adapters: an argument', ['adapters', 'all'], /all/],
 ];
 
+/** [what is wrong, arguments of `m2`, the error's code or its beginning]: one of each class of error, and line ends to escape */
+const wrongInput: [string, string[], string][] = [
+  ['no such model', ['generate', '--model', missing, 'Hi'], 'CKPT_FILE_MISSING'],
+  ['a folder without a model', ['generate', '--model', scratch, 'Hi'], 'CONFIG_MISSING'],
+  ['a corrupt image', ['generate', '--image', corruptPicture, 'Hi'], 'IMAGE_'],
+  ['line ends in a path', ['generate', '--image', 'a\nb\x1b[2Jc', 'Hi'], 'IMAGE_NOT_FOUND'],
+  ['more tokens than the context', ['generate', '--quiet', 'word '.repeat(5000)], 'INPUT_CONTEXT_OVERFLOW'],
+];
+
 /** [what is wrong, arguments, the error's code or its beginning] */
 const wrongFiles: [string, string[], string][] = [
-  ['no such model', ['generate', '--model', missing, 'Hi'], 'CKPT_FILE_MISSING'],
   ['a file as model', ['generate', '--model', textFile, 'Hi'], 'CKPT_FILE_MISSING'],
-  ['a folder without a model', ['generate', '--model', scratch, 'Hi'], 'CONFIG_MISSING'],
   ['no such image', ['generate', '--image', missing, 'Hi'], 'IMAGE_NOT_FOUND'],
   ['a folder as image', ['generate', '--image', scratch, 'Hi'], 'IMAGE_NOT_FOUND'],
   ['a device as image', ['generate', '--image', '/dev/null', 'Hi'], 'IMAGE_NOT_FOUND'],
   ['a remote image', ['generate', '--image', 'https://example.org/a.png', 'Hi'], 'IMAGE_UNSUPPORTED'],
   ['text as image', ['generate', '--image', textFile, 'Hi'], 'IMAGE_UNSUPPORTED'],
   ['a cut image', ['generate', '--image', cutPicture, 'Hi'], 'IMAGE_'],
-  ['a corrupt image', ['generate', '--image', corruptPicture, 'Hi'], 'IMAGE_'],
   ['no path', ['generate', '--image', '', 'Hi'], 'INPUT_EMPTY'],
   [
     'too many images',
@@ -86,14 +102,9 @@ const wrongFiles: [string, string[], string][] = [
   ['no such folder of frames', ['generate', '--frames', missing, 'Hi'], 'IMAGE_NOT_FOUND'],
   ['a file as folder of frames', ['generate', '--frames', picture, 'Hi'], 'IMAGE_NOT_FOUND'],
   ['a folder without frames', ['generate', '--frames', noFrames, 'Hi'], 'IMAGE_NOT_FOUND'],
-  ['line ends in a path', ['generate', '--image', 'a\nb\x1b[2Jc', 'Hi'], 'IMAGE_NOT_FOUND'],
   ['inspect: no such model', ['inspect', missing], 'CKPT_FILE_MISSING'],
-];
-
-/** Found only once the model is there: these runs open the GPU. */
-const wrongPrompts: [string, string[], string][] = [
+  // found once the model is there
   ['frames of two sizes', ['generate', '--quiet', '--frames', unlikeFrames, 'Hi'], 'INPUT_FRAME_SIZE'],
-  ['more tokens than the context', ['generate', '--quiet', 'word '.repeat(5000)], 'INPUT_CONTEXT_OVERFLOW'],
   [
     'more <image> than images',
     ['generate', '--quiet', '--image', picture, '<image> and <image>'],
@@ -111,7 +122,7 @@ describe.concurrent('bad input gets one line on stderr, nothing on stdout, and a
     expect(errorLines[0]).toMatch(message);
   });
 
-  test.for([...wrongFiles, ...wrongPrompts])('3: %s', async ([, args, code]) => {
+  test.for(wrongInput)('3: %s', async ([, args, code]) => {
     const { exitCode, stdout, errorLines } = await m2(args);
     expect(errorLines).toEqual([expect.stringMatching(new RegExp(`^m2: ${code}\\w*: .+$`))]);
     expect([exitCode, stdout]).toEqual([3, '']);
@@ -139,5 +150,24 @@ describe.concurrent('bad input gets one line on stderr, nothing on stdout, and a
     ]);
     const debugged = await m2(['--version'], { env: { ...env, M2_DEBUG: '1' } });
     expect(debugged.errorLines.length).toBeGreaterThan(1);
+  });
+});
+
+describe('a command refuses, and writes nothing but the error', () => {
+  const commands: Record<string, Command> = { generate, inspect, parity, adapters };
+
+  test.for(wrongFlags)('%s', async ([, [name, ...args], message]) => {
+    const written: [string, string] = ['', ''];
+    const error = await inProcess(commands[name], args, written).catch((thrown) => thrown);
+    expect(error).toBeInstanceOf(UsageError);
+    expect(error.message).toMatch(message);
+    expect(written).toEqual(['', '']);
+  });
+
+  test.for(wrongFiles)('%s', async ([, [name, ...args], code]) => {
+    const written: [string, string] = ['', ''];
+    const error = await inProcess(commands[name], args, written).catch((thrown) => thrown);
+    expect(error.code).toMatch(new RegExp(`^${code}`));
+    expect(written).toEqual(['', '']);
   });
 });

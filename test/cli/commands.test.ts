@@ -2,17 +2,20 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, truncateSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { adapters } from '../../src/cli/adapters.node.ts';
+import { inspect } from '../../src/cli/inspect.node.ts';
+import { parity } from '../../src/cli/parity.node.ts';
 import { parseModelConfig } from '../../src/model/checkpoint/config.ts';
 import { expectedTensors } from '../../src/model/checkpoint/expectedTensors.ts';
 import { safetensorsFile } from '../checkpoint/helpers.ts';
-import { bundledModel, m2, root } from './helpers.ts';
+import { bundledModel, inProcess, m2, root } from './helpers.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'm2-cli-'));
 afterAll(() => rmSync(scratch, { recursive: true }));
 
-describe.concurrent('m2 inspect', () => {
+describe('m2 inspect', () => {
   test('the bundled model, in numbers', async () => {
-    const { exitCode, stdout, errorLines } = await m2(['inspect', '--json']);
+    const { exitCode, stdout, errorLines } = await inProcess(inspect, ['--json']);
     expect([exitCode, errorLines]).toEqual([0, []]);
     const inspection = JSON.parse(stdout);
     expect(inspection).toMatchObject({
@@ -47,7 +50,7 @@ describe.concurrent('m2 inspect', () => {
   test('joined matrices above the limit are split, at the real MLP size', async () => {
     const folder = mkdtempSync(join(scratch, 'wide-'));
     writeSparseCheckpoint(folder, { intermediate_size: 18_944, vocab_size: 152_064 });
-    const { stdout } = await m2(['inspect', folder, '--max-binding-mib', '128', '--json']);
+    const { stdout } = await inProcess(inspect, [folder, '--max-binding-mib', '128', '--json']);
     const { limit, splits } = JSON.parse(stdout);
     expect(limit).toEqual({ maxBindingBytes: 2 ** 27, source: '--max-binding-mib' });
     const layer = 'language_model.model.layers.0';
@@ -57,7 +60,7 @@ describe.concurrent('m2 inspect', () => {
       [`${layer}.mlp.down_proj.weight`, 2],
       ['language_model.lm_head.weight', 9],
     ]);
-    const { stdout: text } = await m2(['inspect', folder, '--max-binding-mib', '128']);
+    const { stdout: text } = await inProcess(inspect, [folder, '--max-binding-mib', '128']);
     expect(text).toMatch(/mlp\.\{gate,up\}_proj\.weight +bf16 +\[37888, 3584\] +259\.0 MiB +3 pieces\n/);
   });
 });
@@ -83,25 +86,10 @@ function writeSparseCheckpoint(folder: string, sizes: Record<string, number>): v
 const goldens = join(root, 'test', 'goldens');
 const CASE = 'mrope-bf16/one-png-224';
 
-describe.concurrent('m2 parity', () => {
-  test('prints a table of the stages, and what passed', async () => {
-    const { exitCode, stdout } = await m2(['parity', '--goldens', goldens, '--case', CASE]);
-    expect(exitCode).toBe(0);
-    expect(stdout).toMatch(/^mrope-bf16\/one-png-224: passed\n/);
-    expect(stdout).toMatch(/\n {2}stage +shape +max abs error +max rel error +tolerance +verdict\n/);
-    expect(stdout).toMatch(/\n {2}llm\.layer2 +\[94, 128\] +\S+e-\d+ +\S+e-\d+ .* ok\n/);
-    expect(stdout).toMatch(/\n1 passed, 0 failed\n$/);
-  });
-
-  test('--json prints the reports', async () => {
-    const { exitCode, stdout } = await m2([
-      'parity',
-      '--json',
-      '--goldens',
-      goldens,
-      '--case',
-      'mrope-bf16/eos-stop',
-    ]);
+describe('m2 parity', () => {
+  test('--json prints the reports of one case', async () => {
+    const flags = ['--json', '--goldens', goldens, '--case', 'mrope-bf16/eos-stop'];
+    const { exitCode, stdout } = await inProcess(parity, flags);
     expect(exitCode).toBe(0);
     const reports = JSON.parse(stdout);
     expect(reports).toEqual([
@@ -109,26 +97,27 @@ describe.concurrent('m2 parity', () => {
     ]);
   });
 
-  test('a case that differs is a failure that names the first stage', async () => {
-    const { exitCode, stdout } = await m2([
-      'parity',
-      '--goldens',
-      goldensWithWrongStage('vision.block1'),
-      '--case',
-      CASE,
-    ]);
+  test('prints a table of the stages, and what passed; a case that differs names the first stage', async () => {
+    const folder = goldensWithWrongStage('vision.block1');
+    const { exitCode, stdout } = await m2(['parity', '--goldens', folder]);
     expect(exitCode).toBe(1);
+    expect(stdout).toMatch(/^mrope-bf16\/eos-stop: passed\n/);
+    expect(stdout).toMatch(/\n {2}stage +shape +max abs error +max rel error +tolerance +verdict\n/);
+    expect(stdout).toMatch(/\nmrope-bf16\/one-png-224: FAILED\n/);
+    expect(stdout).toMatch(/\n {2}llm\.layer2 +\[94, 128\] +\S+e-\d+ +\S+e-\d+ .* ok\n/);
     expect(stdout).toMatch(/vision\.block1 .* DIFFERS\n/);
     expect(stdout).toMatch(/first stage that differs: vision\.block1/);
-    expect(stdout).toMatch(/\n0 passed, 1 failed\n$/);
+    expect(stdout).toMatch(/\n1 passed, 1 failed\n$/);
   });
 });
 
-/** Goldens of one case, with one value of one stage changed. */
+/** Goldens of two cases, one of them with one value of one stage changed. */
 function goldensWithWrongStage(stage: string): string {
   const folder = mkdtempSync(join(scratch, 'goldens-'));
   for (const name of ['images', 'checkpoints']) symlinkSync(join(goldens, name), join(folder, name));
-  cpSync(join(goldens, 'cases', CASE), join(folder, 'cases', CASE), { recursive: true });
+  for (const name of [CASE, 'mrope-bf16/eos-stop']) {
+    cpSync(join(goldens, 'cases', name), join(folder, 'cases', name), { recursive: true });
+  }
   const path = join(folder, 'cases', CASE, 'tensors.safetensors');
   const file = readFileSync(path);
   const headerBytes = Number(file.readBigUInt64LE(0));
@@ -138,14 +127,14 @@ function goldensWithWrongStage(stage: string): string {
   return folder;
 }
 
-describe.concurrent('m2 itself', () => {
+describe('m2 itself', () => {
   test('adapters shows adapter, driver and limits', async () => {
     const { exitCode, stdout } = await m2(['adapters']);
     expect(exitCode).toBe(0);
     for (const name of ['adapter', 'vendor', 'driver', 'features', 'maxStorageBufferBindingSize']) {
       expect(stdout).toMatch(new RegExp(`^${name} +\\S+`, 'm'));
     }
-    const { stdout: json } = await m2(['adapters', '--json']);
+    const { stdout: json } = await inProcess(adapters, ['--json']);
     expect(JSON.parse(json).limits.maxComputeInvocationsPerWorkgroup).toBeGreaterThanOrEqual(256);
   });
 

@@ -6,10 +6,11 @@ import { generate } from '../../src/cli/generate.node.ts';
 import { UsageError } from '../../src/cli/options.node.ts';
 import type { GenerationResult } from '../../src/model/generation/generateOptions.ts';
 import type { TokenLogprobs } from '../../src/model/generation/tokenLogprobs.ts';
-import { bundledModel, m2, runToEnd } from './helpers.ts';
+import { bundledModel, inProcess, m2, runToEnd } from './helpers.ts';
 
 const examples = JSON.parse(readFileSync(join(bundledModel, 'examples', 'examples.json'), 'utf8'));
 const pathOf = (image: string) => join(bundledModel, 'examples', image);
+const run = (...args: string[]) => inProcess(generate, args);
 
 function eventsIn(stdout: string): { event: string; text?: string }[] {
   return stdout
@@ -40,14 +41,17 @@ describe('m2 generate', () => {
   test('--model, --image, --system and a question; --quiet leaves stderr empty', async () => {
     const { image, question, system, reference_output } = examples[1];
     const flags = ['--quiet', '--model', bundledModel, '--image', pathOf(image), '--system', system];
-    const ended = await m2(['generate', ...flags, question]);
-    expect(ended).toEqual({ exitCode: 0, stdout: `${reference_output}\n`, errorLines: [] });
+    expect(await run(...flags, question)).toEqual({
+      exitCode: 0,
+      stdout: `${reference_output}\n`,
+      errorLines: [],
+    });
   });
 
   test('--json prints events, one a line, and nothing else', async () => {
     const { image, question, system, reference_output, input_ids, output_ids } = examples[0];
     const flags = ['--json', '--logprobs', '1', '--image', pathOf(image), '--system', system];
-    const { exitCode, stdout } = await m2(['generate', ...flags, question]);
+    const { exitCode, stdout } = await run(...flags, question);
     expect(exitCode).toBe(0);
     expect(stdout.endsWith('}\n')).toBe(true);
     const events = eventsIn(stdout);
@@ -85,7 +89,7 @@ describe('m2 generate', () => {
   });
 
   test('a limit cuts the answer off, and says so', async () => {
-    const { exitCode, stdout, errorLines } = await m2(['generate', '--max-new-tokens', '2', 'Hello']);
+    const { exitCode, stdout, errorLines } = await run('--max-new-tokens', '2', 'Hello');
     expect([exitCode, stdout.endsWith('\n')]).toEqual([0, true]);
     expect(errorLines.at(-1)).toContain('cut off by --max-new-tokens');
   });
@@ -94,8 +98,9 @@ describe('m2 generate', () => {
     const images = examples
       .slice(0, 2)
       .flatMap((example: { image: string }) => ['--image', pathOf(example.image)]);
-    const args = ['generate', '--json', '--max-new-tokens', '1', ...images, 'Which is larger?'];
-    const [asPublished, fixed] = await Promise.all([m2(args), m2([...args, '--quirks', 'fixed'])]);
+    const args = ['--json', '--max-new-tokens', '1', ...images, 'Which is larger?'];
+    const asPublished = await run(...args);
+    const fixed = await run(...args, '--quirks', 'fixed');
     expect(resultIn(asPublished.stdout).warnings).toEqual([expect.stringContaining('several images')]);
     expect(asPublished.errorLines).toContainEqual(expect.stringMatching(/^warning: several images/));
     expect(resultIn(fixed.stdout).warnings).toEqual([]);
@@ -106,7 +111,7 @@ describe('m2 generate', () => {
     for (const name of ['2.png', '1.PNG']) copyFileSync(pathOf(examples[0].image), join(folder, name));
     writeFileSync(join(folder, 'notes.txt'), 'no picture\n');
     const flags = ['--json', '--max-new-tokens', '3', '--frames', folder];
-    const { exitCode, stdout, errorLines } = await m2(['generate', ...flags, 'Count the yellow shapes.']);
+    const { exitCode, stdout, errorLines } = await run(...flags, 'Count the yellow shapes.');
     rmSync(folder, { recursive: true });
     expect(exitCode).toBe(0);
     expect(errorLines).toContainEqual(expect.stringMatching(/^asking: \S*1\.PNG, \S*2\.png, "Count/));
@@ -121,7 +126,7 @@ describe('m2 generate', () => {
   test("--prompt-template jinja renders with the model's own template", async () => {
     const pace = ['--prompt-lookup', '--steps-per-wait', '2']; // they change no token
     const args = ['--json', '--max-new-tokens', '1', '--prompt-template', 'jinja', ...pace, 'Hello'];
-    const { exitCode, stdout } = await m2(['generate', ...args]);
+    const { exitCode, stdout } = await run(...args);
     expect(exitCode).toBe(0);
     expect(resultIn(stdout).tokens).toHaveLength(1);
   });
@@ -154,7 +159,7 @@ describe('a generation that is left early', () => {
 
   test('sampling: the same seed gives the same answer', async () => {
     const flags = ['--preset', 'model-page', '--seed', '18446744073709551615', '--max-new-tokens', '6'];
-    const draw = () => m2(['generate', '--quiet', ...flags, 'Is there a red circle?']);
+    const draw = () => run('--quiet', ...flags, 'Is there a red circle?');
     const first = await draw();
     expect(first.exitCode).toBe(0);
     expect((await draw()).stdout).toBe(first.stdout);

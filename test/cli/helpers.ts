@@ -1,6 +1,10 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { vi } from 'vitest';
+import type { Command } from '../../src/cli/command.ts';
+import { M2Reasoning } from '../../src/model/m2Reasoning.ts';
+import { sharedGpu } from '../sharedGpu.ts';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 export const bundledModel = join(root, 'weights', 'm2-tiny');
@@ -49,4 +53,34 @@ export function runToEnd(
 
 export function m2(args: readonly string[], options?: Parameters<typeof runToEnd>[2]): Promise<Ended> {
   return runToEnd(process.execPath, [cli, ...args], options);
+}
+
+/**
+ * Runs a command in this process, on the shared device: what it prints, and the exit code that it returns. What `m2` makes
+ * of it and of errors is for tests that start the process. One at a time: it catches all that this process writes.
+ *
+ * @throws what the command throws; `written` has what it wrote before
+ */
+export async function inProcess(
+  command: Command,
+  args: readonly string[],
+  written: [stdout: string, stderr: string] = ['', ''],
+): Promise<Ended> {
+  const gpu = await sharedGpu();
+  const { load } = M2Reasoning;
+  const spies = [
+    vi.spyOn(M2Reasoning, 'load').mockImplementation((from, options) => load(from, { ...options, gpu })),
+    ...(['stdout', 'stderr'] as const).map((name, i) =>
+      vi.spyOn(process[name], 'write').mockImplementation((text) => {
+        written[i] += text;
+        return true;
+      }),
+    ),
+  ];
+  try {
+    const exitCode = await command.run(args, new AbortController().signal);
+    return { exitCode, stdout: written[0], errorLines: written[1].split('\n').filter((line) => line !== '') };
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+  }
 }
