@@ -4,10 +4,11 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 /** Files that take a minute and more on a software adapter begin first: else one of them is still running when all others have ended. */
 const LONG = [
   'test/stages/goldens',
-  'test/cli/generate',
-  'test/examples',
   'test/kernels/kernels',
+  'test/examples',
   'test/chat',
+  'test/gpu/mutants',
+  'test/cli/generate',
 ];
 
 class LongFilesFirst extends BaseSequencer {

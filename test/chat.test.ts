@@ -191,16 +191,16 @@ describe('a turn that ends badly leaves history and cache in order:', () => {
 });
 
 it('several images in the published layout, which moves earlier tokens', async () => {
-  const chat = model.chat({ maxNewTokens: 8 });
+  const chat = model.chat({ maxNewTokens: 4 });
   for (const content of [turns[0], turns[2], turns[3]]) {
     const { tokens } = await chat.send(content).result;
-    expect(tokens).toEqual(await freshTokens(chat.messages, model, { maxNewTokens: 8 }));
+    expect(tokens).toEqual(await freshTokens(chat.messages, model, { maxNewTokens: 4 }));
   }
   await chat.destroy();
 });
 
 it('sampling with penalties, under the checkpoint’s own template, where the answer’s tokens are reused too', async () => {
-  const choice = { seed: 5, temperature: 0.8, repetitionPenalty: 1.1, maxNewTokens: 12 };
+  const choice = { seed: 5, temperature: 0.8, repetitionPenalty: 1.1, maxNewTokens: 6 };
   const options = { ...settings, ...choice, promptTemplate: 'jinja' } as const;
   const chat = model.chat(options);
   let before = 0;

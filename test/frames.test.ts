@@ -87,7 +87,7 @@ describe('a clip of two temporal patches', () => {
       const inputs = await inputsOf(messages);
       expect(inputs.images[0].gridThw).toEqual([2, 8, 10]);
       expect(inputs.inputIds.length).toBe(example.input_ids.length + 20);
-      const { tokens } = await model.generate(messages, { maxNewTokens: 24 }).result;
+      const { tokens } = await model.generate(messages, { maxNewTokens: 8 }).result;
       expect(tokens).toEqual(await model.forward(inputs, { steps: tokens.length }));
       answers.push(tokens);
     }
