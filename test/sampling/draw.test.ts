@@ -1,11 +1,11 @@
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { read, write } from '../../src/gpu/declaration.ts';
-import { openGpu } from '../../src/gpu/device.ts';
 import { defineKernel } from '../../src/gpu/kernel.ts';
 import { NO_TOKEN } from '../../src/kernels/choose/reference/argmax.ts';
 import { pcg4d, uniformRandom } from '../../src/kernels/choose/reference/random.ts';
 import { drawToken } from '../../src/kernels/choose/reference/sampleToken.ts';
 import { random } from '../../src/kernels/shared/helpers.ts';
+import { sharedGpu } from '../sharedGpu.ts';
 import { drawOnGpu, edgesOf, SEED } from './drawOnGpu.ts';
 import { OFF, type ProcessOptions, processLogits } from './processLogits.ts';
 
@@ -18,8 +18,7 @@ const SEEDS = [
   [0x9e3779b9, 7],
 ] as const;
 
-const gpu = await openGpu();
-afterAll(() => gpu.destroy());
+const gpu = await sharedGpu();
 
 /** Does nothing but call the generator. */
 const randomNumbers = defineKernel({
@@ -129,9 +128,10 @@ describe(`draws on ${gpu.description}`, () => {
     const first = await drawMany(logits, limits, 400);
     const expected = first.map((_, i) => drawToken(probabilities, uniformRandom(seedLow, seedHigh, i)));
     expect(first).toEqual(expected);
-    expect(await drawMany(logits, limits, 400)).toEqual(first);
-    expect(await drawMany(logits, limits, 400, { seedLow: seedLow + 1, seedHigh })).not.toEqual(first);
-    expect(await drawMany(logits, limits, 400, { seedLow, seedHigh: seedHigh + 1 })).not.toEqual(first);
+    const some = first.slice(0, 40);
+    expect(await drawMany(logits, limits, 40)).toEqual(some);
+    expect(await drawMany(logits, limits, 40, { seedLow: seedLow + 1, seedHigh })).not.toEqual(some);
+    expect(await drawMany(logits, limits, 40, { seedLow, seedHigh: seedHigh + 1 })).not.toEqual(some);
   });
 
   it.each<[string, number[], Partial<ProcessOptions>, number[]]>([

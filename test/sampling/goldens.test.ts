@@ -1,7 +1,7 @@
 /** Probabilities against transformers' own, test/goldens/sampling.json: those of the CPU, and what the GPU draws with. */
-import { afterAll, describe, expect, it } from 'vitest';
-import { openGpu } from '../../src/gpu/device.ts';
+import { describe, expect, it } from 'vitest';
 import { goldens, readJson } from '../readTensors.ts';
+import { sharedGpu } from '../sharedGpu.ts';
 import { drawOnGpu, edgesOf } from './drawOnGpu.ts';
 import { OFF, type ProcessOptions, processLogits, type TextSoFar } from './processLogits.ts';
 
@@ -15,8 +15,7 @@ interface Row {
 }
 const rows: Row[] = readJson(`${goldens}sampling.json`).rows;
 
-const gpu = await openGpu();
-afterAll(() => gpu.destroy());
+const gpu = await sharedGpu();
 
 describe(`sampling.json on ${gpu.description}`, () => {
   it('has the twenty rows', () => expect(rows.length).toBe(20));

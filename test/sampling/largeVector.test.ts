@@ -1,7 +1,7 @@
 /** The 7B model's vocabulary: logits from a formula, what transformers keeps of them from fixtures/sampling/makeLargeVector.py. */
 import { readFileSync } from 'node:fs';
-import { afterAll, describe, expect, it } from 'vitest';
-import { openGpu } from '../../src/gpu/device.ts';
+import { describe, expect, it } from 'vitest';
+import { sharedGpu } from '../sharedGpu.ts';
 import { drawOnGpu, edgesOf } from './drawOnGpu.ts';
 import { OFF, processLogits } from './processLogits.ts';
 
@@ -19,8 +19,7 @@ const [, ...rows] = readFileSync(file, 'utf8')
   .split('\n')
   .map((line) => JSON.parse(line)) as Row[];
 
-const gpu = await openGpu();
-afterAll(() => gpu.destroy());
+const gpu = await sharedGpu();
 
 /** fround(30 r^15), r in [-1, 1) from MurmurHash3's finalizer, as makeLargeVector.py has it. */
 function logitsOfFormula(): Float32Array {

@@ -1,11 +1,10 @@
 /** The processors that transformers' goldens leave out, or that meet only here: the GPU against the CPU. */
-import { afterAll, describe, expect, it } from 'vitest';
-import { openGpu } from '../../src/gpu/device.ts';
+import { describe, expect, it } from 'vitest';
+import { sharedGpu } from '../sharedGpu.ts';
 import { drawOnGpu, edgesOf } from './drawOnGpu.ts';
 import { OFF, type ProcessOptions, processLogits, type TextSoFar } from './processLogits.ts';
 
-const gpu = await openGpu();
-afterAll(() => gpu.destroy());
+const gpu = await sharedGpu();
 
 const logits = Float32Array.from({ length: 300 }, (_, id) => 3 * Math.sin(id * id));
 const text: TextSoFar = {
