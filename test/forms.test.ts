@@ -1,11 +1,10 @@
 /** Fast and plain forms give the same answers; a kernel of the user's runs, or loading says why it does not. */
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   defineKernel,
   type Gpu,
   type Kernel,
   kernels,
-  openGpu,
   readTensor,
   type Tensor,
   weights,
@@ -16,15 +15,12 @@ import { fastKernels } from '../src/kernels/fast/fastKernels.ts';
 import { positionTokens } from '../src/model/generation/preparePrompt.ts';
 import { positionsFor } from '../src/model/graph/positions.ts';
 import { type LoadOptions, M2Reasoning } from '../src/model/m2Reasoning.ts';
+import { sharedGpu } from './sharedGpu.ts';
 import { examples, messagesOf, tiny } from './tinyExamples.ts';
 
-const gpu = await openGpu();
-const asGpu = await openGpu(); // the same adapter, with the forms of a GPU
+const gpu = await sharedGpu();
+const asGpu = await sharedGpu(gpu.maxBindingBytes); // the same device, with the forms of a GPU
 Object.defineProperty(asGpu, 'isSoftware', { value: false });
-afterAll(() => {
-  gpu.destroy();
-  asGpu.destroy();
-});
 
 const where = examples[4];
 const standard = kernels as unknown as Readonly<Record<string, Kernel>>;
