@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The `m2` command: finds the sub-command, and is the one place that turns errors into a line on stderr and an exit code. */
+/** The `m2` command: runs the subcommand, and turns errors into a line on stderr and an exit code. */
 import { readFile } from 'node:fs/promises';
 import { adapters } from './cli/adapters.node.ts';
 import { chat } from './cli/chat.node.ts';
@@ -28,20 +28,20 @@ import {
 
 const HELP = `m2 COMMAND, M2-Reasoning on WebGPU
 
-  m2 generate    answers a question about pictures, or the bundled example without one
+  m2 generate    answers a question about images; without a question, the bundled example
   m2 chat        a conversation over several turns
-  m2 inspect     shows a checkpoint: architecture, tensors, and what an adapter's limits split
+  m2 inspect     shows a checkpoint: architecture, tensors, and weights that must be split
   m2 parity      compares the model with golden cases of the published code, stage by stage
-  m2 kernel      lists, checks, times and begins kernels
-  m2 profile     shows where the time of a prompt and of a decode step goes, kernel by kernel
-  m2 tune        finds the fastest variants of the kernels on this adapter, and keeps them
-  m2 adapters    shows the GPU adapter that is taken
+  m2 kernel      lists, shows, checks and times kernels, and creates new ones
+  m2 profile     shows how long each kernel takes in a prompt and in a decode step
+  m2 tune        finds and stores the fastest variants of the kernels for this adapter
+  m2 adapters    shows the GPU adapter in use
 
   m2 COMMAND --help    the flags of a command
   m2 --version         the version of this package
 
-Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 wrong input (a file, picture, model or prompt),
-4 no GPU or one that failed, 130 interrupted. M2_DEBUG=1 adds the stack to an error.
+Exit codes: 0 success, 1 failure, 2 wrong usage, 3 wrong input (a file, image, model or prompt),
+4 no GPU, or the GPU failed, 130 interrupted. M2_DEBUG=1 adds the stack trace to errors.
 `;
 
 const COMMANDS = new Map<string | undefined, Command>(
@@ -71,7 +71,7 @@ const EXIT_CODES = [
   [GPU_FAILED, [GpuError, KernelError]],
 ] as const;
 
-/** Why the work was asked to end early. */
+/** The reason for ending early. */
 class Stop extends Error {
   override readonly name = 'Stop';
   readonly exitCode: number;
@@ -84,22 +84,22 @@ class Stop extends Error {
 
 const stopping = new AbortController();
 
-/** Asks the running command to end; it frees what it holds and the process ends by itself. */
+/** Asks the running command to end. It frees its resources, and then the process exits by itself. */
 function stop(exitCode: number): void {
   stopping.abort(new Stop(exitCode));
-  process.exitCode = exitCode; // for an output that fails after the command has ended
+  process.exitCode = exitCode; // in case the output fails after the command has ended
 }
 
-process.once('SIGINT', () => stop(INTERRUPTED)); // once: a second one ends the process at once
+process.once('SIGINT', () => stop(INTERRUPTED)); // a second SIGINT ends the process immediately
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') return stop(0); // the reader, e.g. `head -1`, has seen enough
-  if (stopping.signal.aborted) return; // has been told
+  if (error.code === 'EPIPE') return stop(0); // the reader, e.g. `head -1`, has closed the pipe
+  if (stopping.signal.aborted) return; // already reported
   process.stderr.write(`m2: OUTPUT: stdout can't be written (${oneLine(error.message)})\n`);
   stop(1);
 });
-process.stderr.on('error', () => {}); // nobody reads it: nothing is left to say it to
+process.stderr.on('error', () => {}); // there is nowhere left to report it
 process.once('uncaughtException', (error) => {
-  process.exit(report(error)); // nobody awaited it, so nobody knows what still runs
+  process.exit(report(error)); // exit, because it is unknown what is still running
 });
 
 process.exitCode = await main(process.argv.slice(2));
@@ -123,7 +123,7 @@ async function dispatch([name, ...args]: readonly string[]): Promise<number> {
     const known = `expected ${[...COMMANDS.keys()].join(', ')}`;
     throw new UsageError(name === undefined ? `no command, ${known}` : `unknown command ${name}, ${known}`);
   }
-  const end = args.indexOf('--'); // behind it everything is text
+  const end = args.indexOf('--'); // no flags after it
   const flags = end < 0 ? args : args.slice(0, end);
   if (flags.includes('--help') || flags.includes('-h')) return print(command.help);
   return command.run(args, stopping.signal);
@@ -139,7 +139,7 @@ async function packageVersion(): Promise<string> {
   return version;
 }
 
-/** Says on stderr, in one line, what went wrong. @returns the exit code */
+/** Writes one line about the error to stderr. @returns the exit code */
 function report(error: unknown, commandName?: string): number {
   process.stderr.write(`m2: ${oneLine(describe(error, commandName))}\n`);
   if (process.env.M2_DEBUG === '1' && error instanceof Error) process.stderr.write(`${error.stack}\n`);
@@ -155,5 +155,5 @@ function describe(error: unknown, commandName: string | undefined): string {
     return `USAGE: ${error.message}; see ${help}`;
   }
   const { name, message } = error instanceof Error ? error : new Error(String(error));
-  return `unexpected: ${name}: ${message}; this is a bug, please report it with what M2_DEBUG=1 adds`;
+  return `unexpected: ${name}: ${message}; this is a bug, please report it with the output of M2_DEBUG=1`;
 }

@@ -1,4 +1,4 @@
-/** `m2 adapters`: the adapter that every command would take, and what it can do. */
+/** `m2 adapters`: shows the adapter that all commands use. */
 import { type Gpu, openGpu } from '../gpu/device.ts';
 import { driverChosen } from '../gpu/softwareAdapter.node.ts';
 import type { Command } from './command.ts';
@@ -7,8 +7,8 @@ import { columns } from './text.ts';
 
 const HELP = `m2 adapters
 
-Shows the adapter that the other commands take: name, driver, features and limits. On Linux
-VK_DRIVER_FILES chooses another driver.
+Shows the adapter that all commands use: name, driver, features and limits. On Linux,
+VK_DRIVER_FILES selects another driver.
 
   --json    one JSON object instead of text
 `;
@@ -39,7 +39,7 @@ async function run(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-/** @param chosenBefore whether the person had chosen a driver: opening the fallback sets the same variable */
+/** @param chosenBefore whether the user had chosen a driver; opening the fallback sets the same variable */
 function driverSource(chosenBefore: boolean): string {
   const { VK_DRIVER_FILES, VK_ICD_FILENAMES } = process.env;
   if (chosenBefore) return `${VK_DRIVER_FILES || VK_ICD_FILENAMES} (chosen by the environment)`;
@@ -58,8 +58,8 @@ function adapterRows(adapter: ReturnType<typeof describeAdapter>): string[][] {
   const { description, vendor, architecture, driver, features, limits } = adapter;
   return [
     ['adapter', description],
-    ['vendor', vendor || 'not told'],
-    ['architecture', architecture || 'not told'],
+    ['vendor', vendor || 'not reported'],
+    ['architecture', architecture || 'not reported'],
     ['driver', driver],
     ['features', features.join(', ') || 'none'],
     ...Object.entries(limits).map(([name, value]) => [name, String(value)]),

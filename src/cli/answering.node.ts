@@ -1,4 +1,4 @@
-/** What the commands that ask a model have in common: they load it, show its answer as it comes, and say how long it took. */
+/** Shared by the commands that ask a model: loading it, streaming its answer, reporting the time. */
 import type { Gpu } from '../gpu/device.ts';
 import { readTuning } from '../model/fast/tuning/tuningCache.node.ts';
 import type { GenerateProgress, GenerationResult } from '../model/generation/generateOptions.ts';
@@ -9,9 +9,9 @@ import { formatBytes, formatSeconds } from './text.ts';
 import type { ThinkingStyle } from './thinking.ts';
 
 /**
- * Runs the kernels that `m2 tune` chose, where it has.
+ * Loads a model, with the kernels chosen by `m2 tune` if there are any.
  *
- * @throws as `M2Reasoning.load`; the signal's reason once it is aborted. Nothing stays open then
+ * @throws as `M2Reasoning.load`; the signal's reason. After an error nothing stays open
  */
 export async function loadModel(
   folder: string,
@@ -22,7 +22,7 @@ export async function loadModel(
   const startedAt = performance.now();
   let loaded = '';
   const onProgress = ({ loadedBytes, totalBytes, tensor }: LoadProgress) => {
-    signal.throwIfAborted(); // what is thrown here ends the load, and frees what it made
+    signal.throwIfAborted(); // an error thrown here ends the load and frees its memory
     loaded = formatBytes(totalBytes);
     progress.update(`loading ${Math.floor((100 * loadedBytes) / totalBytes)} % of ${loaded}: ${tensor}`);
   };
@@ -33,24 +33,24 @@ export async function loadModel(
     return kept;
   };
   const model = await M2Reasoning.load(folder, { onProgress, tuning, precision }).finally(progress.clear);
-  progress.line(`adapter: ${model.gpu.description}${isTuned ? ', with the kernels of m2 tune' : ''}`);
+  progress.line(`adapter: ${model.gpu.description}${isTuned ? ', with the kernels chosen by m2 tune' : ''}`);
   progress.line(`model: ${folder}, ${loaded} loaded in ${formatSeconds(performance.now() - startedAt)}`);
   for (const warning of model.warnings) progress.line(`warning: ${warning}`);
   return model;
 }
 
-/** Where runs should be alike, whatever the machine found to be fast. */
+/** Whether tunings are ignored, so that all runs use the same kernels. */
 function isTuningOff(): boolean {
   const { CI, VITEST, M2_TUNING } = process.env;
   return Boolean(CI || VITEST) || M2_TUNING === 'off';
 }
 
-/** For `onProgress` of a generation. */
+/** Shows a generation's progress events. */
 export function showPrefill({ stage, tokensDone, promptTokens }: GenerateProgress, progress: Progress): void {
   if (stage === 'prefill') progress.update(`reading the prompt: ${tokensDone} of ${promptTokens} tokens`);
 }
 
-/** Writes an answer to stdout. @throws what ends the answer early */
+/** Streams an answer to stdout. @throws the error that ends the answer early */
 export async function printAsItComes(
   answer: AsyncIterable<string>,
   progress: Progress,
@@ -64,18 +64,18 @@ export async function printAsItComes(
       wroteText = true;
     }
   } finally {
-    if (wroteText) process.stdout.write(`${style?.end() ?? ''}\n`); // after an error too: its message gets a line of its own
+    if (wroteText) process.stdout.write(`${style?.end() ?? ''}\n`); // after an error too, so that its message gets its own line
   }
 }
 
-/** @returns e.g. `12 tokens in 0.50 s, 22.0 tokens/s`, without the speed where there is only one token */
+/** @returns e.g. `12 tokens in 0.50 s, 22.0 tokens/s`, without the speed for a single token */
 export function describeSpeed({ newTokens, decodeMs }: GenerationResult['timings']): string {
   // The first token belongs to the prefill.
   const rate = newTokens > 1 ? `, ${((1000 * (newTokens - 1)) / decodeMs).toFixed(1)} tokens/s` : '';
   return `${newTokens} tokens in ${formatSeconds(decodeMs)}${rate}`;
 }
 
-/** @returns what to add where a limit ended the answer */
+/** @returns a note if a limit ended the answer, else '' */
 export function describeCut({ finishReason }: GenerationResult): string {
   return finishReason === 'length' ? '; cut off by --max-new-tokens or the context' : '';
 }

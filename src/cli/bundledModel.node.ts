@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** dist/ mirrors src/, so this holds in both. */
+/** The same path from src/ and from dist/, which mirrors it. */
 export const BUNDLED_MODEL = fileURLToPath(new URL('../../weights/m2-tiny', import.meta.url));
 
 export interface BundledExample {
@@ -12,6 +12,7 @@ export interface BundledExample {
   readonly system: string;
 }
 
+/** The first of the bundled model's examples. */
 export async function firstExample(): Promise<BundledExample> {
   const folder = join(BUNDLED_MODEL, 'examples');
   const [example] = JSON.parse(await readFile(join(folder, 'examples.json'), 'utf8'));

@@ -1,4 +1,4 @@
-/** `m2 chat`: a conversation with a model, typed at a terminal or read from a script of lines. */
+/** `m2 chat`: a conversation with a model, typed at a terminal or read from a script. */
 import { loadModel } from './answering.node.ts';
 import { BUNDLED_MODEL } from './bundledModel.node.ts';
 import { CHOOSING_FLAGS, CHOOSING_HELP, choosingOptions } from './choosing.node.ts';
@@ -10,22 +10,22 @@ import { openProgress } from './progress.node.ts';
 
 const HELP = `m2 chat [--model DIR]
 
-A conversation: every line of stdin is a question. Answers go to stdout as they come, all else to
-stderr. Lines from a pipe or a file are a script: the first error ends it, with that error's exit
-code. Reasoning is dimmed on a terminal, unless NO_COLOR is set.
+A conversation: every line of stdin is a question. Answers are streamed to stdout, everything else
+goes to stderr. If stdin is a pipe or a file, the first error ends the chat with that error's exit
+code. On a terminal, reasoning is dimmed unless NO_COLOR is set.
 
 ${COMMANDS_HELP}
   --model DIR               checkpoint folder; default: the bundled m2-tiny
-  --system TEXT             a system turn before the first question
-  --context N               tokens that the whole conversation may take; default 4096
+  --system TEXT             a system message before the first question
+  --context N               maximum tokens of the whole conversation; default 4096
   --prompt-template NAME    reference (default): the published prompt
-                            jinja: the tokenizer's own template
-${CHOOSING_HELP}  --quirks NAME             fixed (default): each image in its place
-                            reference: several images laid out as by the published code
-  --precision NAME          exact (default), or fast: the decoder in 8-bit integers, in half the
-                            memory, and the vision tower in f16 on a GPU that has it; its
-                            answers may differ
-  --quiet                   nothing on stderr but errors and the prompt
+                            jinja: the chat template of the checkpoint
+${CHOOSING_HELP}  --quirks NAME             fixed (default): each of several images in its own place
+                            reference: misplaced as in the published code
+  --precision NAME          exact (default), or fast: the decoder in 8-bit integers with half the
+                            memory, and the vision tower in f16 if the GPU supports it; answers
+                            may differ
+  --quiet                   no messages on stderr except errors and the input prompt
 `;
 
 const FLAGS = {
@@ -55,7 +55,7 @@ async function run(args: readonly string[], signal: AbortSignal): Promise<number
     ...choosingOptions(values),
   };
   if (options.generation === 'reference-default') {
-    throw new UsageError('--preset reference-default has 5 beams, a chat has one');
+    throw new UsageError('--preset reference-default uses 5 beams, but a chat has one');
   }
   const folder = nonEmptyPath('--model', values.model) ?? BUNDLED_MODEL;
   const styled = process.stdout.isTTY === true && !process.env.NO_COLOR;

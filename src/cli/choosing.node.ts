@@ -1,30 +1,30 @@
-/** The flags that say how tokens are chosen: those of every command that asks a model, and those of `m2 generate` alone. */
+/** The flags for choosing tokens: those of all commands that ask a model, and those of `m2 generate` only. */
 import type { ControlOptions } from '../model/generation/controlOptions.ts';
 import type { GenerateOptions } from '../model/generation/generateOptions.ts';
 import type { SamplingOptions } from '../model/generation/samplingOptions.ts';
 import { number, oneOf, positiveInteger, seed } from './options.node.ts';
 
 export const CHOOSING_HELP = `  --max-new-tokens N        default 1024
-  --preset NAME             greedy (default), model-page (sampling at 0.9), reference-default
-                            (5 beams; not in a chat), or checkpoint (its
-                            generation_config.json); single flags win
-  --temperature T           any of these five asks for sampling, unless a preset is given:
+  --preset NAME             greedy (default), model-page (sampling at temperature 0.9),
+                            reference-default (5 beams; not in a chat), or checkpoint (its
+                            generation_config.json); other flags override the preset
+  --temperature T           each of these five turns on sampling, unless a preset is given:
   --top-k N                   0: off
   --top-p P                   1: off
   --min-p P                   0: off
   --seed N                  the same seed gives the same answer; default: a random one
-  --repetition-penalty F    over prompt and answer; 1: off
+  --repetition-penalty F    for tokens in prompt and answer; 1: off
   --stop TEXT               ends the answer where this text begins; may be given several times
-  --prompt-lookup           guesses tokens from what followed the same words before, and verifies
+  --prompt-lookup           guesses tokens from earlier occurrences of the last few, and verifies
                             several in one pass; not with sampling or penalties
   --steps-per-wait N        decode steps between two waits for the GPU, 1 to 64; default: as many
-                            as take 20 ms. The answer is the same
+                            as take 20 ms. Does not change the answer
 `;
 
-/** Of a search that has no stream, and of results that only a program reads: no part of a chat. */
-export const SINGLE_ANSWER_HELP = `  --beams N                 beam search with N beams; default 1. The reference takes 5
-  --logprobs N              with --json: the log-probability of each token, and of the N (0 to 20)
-                            most likely ones in its place
+/** Flags that a chat does not have: beam search needs a cache per beam, and log-probabilities are for programs. */
+export const SINGLE_ANSWER_HELP = `  --beams N                 beam search with N beams; default 1. The reference uses 5
+  --logprobs N              with --json: the log-probabilities of each token and of the N (0 to
+                            20) most likely tokens in its place
 `;
 
 export const CHOOSING_FLAGS = {
@@ -50,7 +50,7 @@ interface ChoosingValues extends Readonly<Partial<Record<TextFlag, string>>> {
   readonly 'prompt-lookup'?: boolean;
 }
 
-/** @throws UsageError for a value that is no number or no preset; ranges are checked by the model itself */
+/** @throws UsageError for a value that is not a number or not a preset; the model itself checks ranges */
 export function choosingOptions(
   values: ChoosingValues,
 ): SamplingOptions & ControlOptions & Pick<GenerateOptions, 'stop'> {

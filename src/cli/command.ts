@@ -1,10 +1,10 @@
-/** One sub-command of `m2`. */
+/** A subcommand of `m2`. */
 export interface Command {
-  /** What `m2 COMMAND --help` prints. */
+  /** The output of `m2 COMMAND --help`. */
   readonly help: string;
   /**
-   * @param args what stands behind the command's name
-   * @param signal aborted when the person or the reader of stdout has left
+   * @param args the arguments after the command's name
+   * @param signal aborted by Ctrl-C, or when stdout is closed
    * @returns the exit code
    */
   run(args: readonly string[], signal: AbortSignal): Promise<number>;

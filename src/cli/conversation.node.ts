@@ -1,4 +1,4 @@
-/** The turns of `m2 chat`: questions, the commands between them, and what is said of them on stderr. */
+/** The turns of `m2 chat`: questions, commands, and their messages on stderr. */
 import { GenerationError, ImageError, InputError, M2Error, PromptError } from '../errors.ts';
 import type { Chat, ChatResult } from '../model/chat/chat.ts';
 import { type LoadedImage, loadImage } from '../processor/image/imageSource.ts';
@@ -9,30 +9,31 @@ import type { Progress } from './progress.node.ts';
 import { oneLine } from './text.ts';
 import { ThinkingStyle } from './thinking.ts';
 
-export const COMMANDS_HELP = `  /image FILE    PNG or JPEG, shown before the next question; may be given several times
-  /undo          takes the last question back, with its pictures and its answer
+export const COMMANDS_HELP = `  /image FILE    PNG or JPEG for the next question; may be given several times
+  /undo          removes the last question with its images and its answer
   /reset         begins a new conversation
-  /help          this list
-  /exit          ends the chat, as the end of the input does
+  /help          shows this list
+  /exit          ends the chat, like the end of the input
 
-Ctrl-C stops an answer; at the prompt it ends the chat. A space before a line makes it a question,
-whatever it begins with.
+Ctrl-C stops an answer; at the prompt it ends the chat. A line that begins with a space is always a
+question.
 `;
 
 export interface Talk {
   readonly chat: Pick<Chat, 'send' | 'undo'>;
   readonly input: LineInput;
   readonly progress: Progress;
-  /** Whether thinking is dimmed. */
+  /** Whether reasoning is dimmed. */
   readonly styled: boolean;
-  /** Ends the conversation, and an answer that is under way. */
+  /** Ends the conversation and a running answer. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Takes lines until there are no more. A person is told what is wrong with one and may try another; a script ends with it.
+ * Processes lines until there are no more. On a terminal, errors in a question are reported and the chat goes on. A script ends
+ * with its first error.
  *
- * @throws UsageError: an unknown command, or a wrong argument; else as `loadImage` and `Chat.send`
+ * @throws UsageError for an unknown command or a wrong argument; errors as `loadImage` and `Chat.send`
  */
 export async function converse(talk: Talk): Promise<void> {
   const { input, signal, progress } = talk;
@@ -58,11 +59,11 @@ async function runCommand(line: string, { chat, progress }: Talk, pictures: Load
   const [, name, argument] = /^(\S+)\s*(.*?)\s*$/s.exec(line) as RegExpExecArray;
   if (name === '/image') {
     if (argument === '') throw new UsageError('/image needs the path of a PNG or JPEG file');
-    pictures.push(await loadImage(argument, name)); // now: a mistyped path is told at once
+    pictures.push(await loadImage(argument, name)); // now, to report a wrong path immediately
   } else if (name === '/undo') {
-    progress.line(chat.undo() ? 'took the last question and its answer back' : 'nothing to take back');
+    progress.line(chat.undo() ? 'removed the last question and its answer' : 'nothing to undo');
   } else if (name === '/reset') {
-    while (chat.undo()); // the caches stay: what they hold of the next conversation is not computed again
+    while (chat.undo()); // keeps the caches, which the next conversation may reuse
     pictures.length = 0;
     progress.line('a new conversation');
   } else if (name === '/help') {
@@ -87,7 +88,7 @@ async function ask(question: string, pictures: readonly LoadedImage[], talk: Tal
   } catch (error) {
     const isStopped = error instanceof GenerationError && error.code === 'GEN_ABORTED';
     if (!isStopped || signal.aborted) throw error;
-    progress.line('stopped; the conversation is as it was before this question');
+    progress.line('stopped; this question is not part of the conversation');
   } finally {
     input.onInterrupt = null;
   }
@@ -100,7 +101,7 @@ function summarise(result: ChatResult, progress: Progress): void {
   progress.line(`${describeSpeed(timings)}; ${prompt}${describeCut(result)}`);
 }
 
-/** Whether another question may go well: it is the question that is wrong, neither a flag, nor the model, nor the GPU. */
+/** Whether the chat can go on: the question is wrong, not a flag, the model or the GPU. */
 function isMendable(error: unknown): error is Error {
   if (error instanceof GenerationError) return error.code !== 'GEN_RANGE';
   return [UsageError, ImageError, InputError, PromptError].some((kind) => error instanceof kind);

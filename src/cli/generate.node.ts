@@ -1,4 +1,4 @@
-/** `m2 generate`: asks a model one question, and streams the answer to stdout. */
+/** `m2 generate`: asks a model one question and streams the answer to stdout. */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ImageError } from '../errors.ts';
@@ -23,30 +23,30 @@ import { formatSeconds } from './text.ts';
 
 const HELP = `m2 generate [--model DIR] [--image FILE]... [--frames DIR] [QUESTION]
 
-Answers a question, greedily unless asked otherwise. The answer goes to stdout, all else
-to stderr. Without a question, the bundled model is asked its first example.
+Answers a question, by default greedily. The answer goes to stdout, everything else to stderr.
+Without a question, the bundled model answers its first example.
 
   --model DIR               checkpoint folder; default: the bundled m2-tiny
-  --image FILE              PNG or JPEG, shown before the question; may be given several times
-  --frames DIR              a clip, shown after the images: all PNG and JPEG files of a folder, in
-                            the order of their names and of one size
-  --system TEXT             a system turn before the question
+  --image FILE              PNG or JPEG before the question; may be given several times
+  --frames DIR              a clip after the images: all PNG and JPEG files of a folder, ordered by
+                            name; all must have the same size
+  --system TEXT             a system message before the question
   --prompt-template NAME    reference (default): the published prompt
-                            jinja: the tokenizer's own template
-${CHOOSING_HELP}${SINGLE_ANSWER_HELP}  --quirks NAME             reference (default): several images laid out as by the published code
-                            fixed: each image in its place
-  --json                    JSON events on stdout, one a line, instead of text
-  --precision NAME          exact (default), or fast: the decoder in 8-bit integers, in half the
-                            memory, and the vision tower in f16 on a GPU that has it; its
-                            answers may differ
-  --quiet                   nothing on stderr but errors
+                            jinja: the chat template of the checkpoint
+${CHOOSING_HELP}${SINGLE_ANSWER_HELP}  --quirks NAME             reference (default): several images misplaced as in the published code
+                            fixed: each in its own place
+  --json                    JSON events on stdout, one per line, instead of text
+  --precision NAME          exact (default), or fast: the decoder in 8-bit integers with half the
+                            memory, and the vision tower in f16 if the GPU supports it; answers
+                            may differ
+  --quiet                   no messages on stderr except errors
 
 Events of --json, in this order:
   {"event":"model", adapter, folder, warnings}
   {"event":"prompt", promptTokens}       before the first token is chosen
-  {"event":"text", text}                 each piece of the answer as it comes
+  {"event":"text", text}                 for each piece of the answer
   {"event":"result", text, think, answer, boxed, wellFormed, finishReason, tokens, timings,
-   adapter, model, warnings}             and logprobs, where --logprobs asks for them
+   adapter, model, warnings}             and logprobs, with --logprobs
 `;
 
 const FLAGS = {
@@ -81,7 +81,7 @@ async function run(args: readonly string[], signal: AbortSignal): Promise<number
     signal,
   };
   if (values.logprobs !== undefined && !values.json) {
-    throw new UsageError('--logprobs needs --json, whose result holds them');
+    throw new UsageError('--logprobs needs --json');
   }
   const folder = nonEmptyPath('--model', values.model) ?? BUNDLED_MODEL;
   const { model: given, image: images, system } = values;
@@ -119,21 +119,21 @@ async function run(args: readonly string[], signal: AbortSignal): Promise<number
   return 0;
 }
 
-/** What was asked; the bundled model's first example when nothing at all was. */
+/** The question from the flags; the bundled model's first example if there are none. */
 async function questionOf(model: string | undefined, asked: Partial<Question>): Promise<Question> {
   const { text, images = [], frames = [], system } = asked;
   if (text !== undefined) return { text, images, frames, system };
   if ([model, asked.images, asked.frames, system].some((value) => value !== undefined)) {
-    throw new UsageError('the question is missing, give it as the last argument, in quotes');
+    throw new UsageError('the question is missing; give it as the last argument, in quotes');
   }
   const example = await firstExample();
   return { text: example.question, images: [example.image], frames, system: example.system };
 }
 
 /**
- * The pictures of a folder, in the order of their names. Only their paths: decoded, the frames of a clip would fill the
- * memory, so prepare takes one after the other.
- * @throws ImageError IMAGE_NOT_FOUND: no such folder, or no picture in it
+ * The paths of the images in a folder, ordered by name. They are decoded later, one at a time, to save memory.
+ *
+ * @throws ImageError IMAGE_NOT_FOUND if there is no such folder, or no image in it
  */
 async function framePaths(folder: string | undefined): Promise<string[] | undefined> {
   if (folder === undefined) return undefined;
@@ -143,13 +143,13 @@ async function framePaths(folder: string | undefined): Promise<string[] | undefi
   });
   const pictures = names.filter((name) => /\.(png|jpe?g)$/i.test(name)).sort();
   if (pictures.length > 0) return pictures.map((name) => join(folder, name));
-  const hint = 'give the folder of the .png or .jpg files';
-  throw new ImageError('IMAGE_NOT_FOUND', `--frames (${folder}): no picture in this folder`, { hint });
+  const hint = 'give a folder with .png or .jpg files';
+  throw new ImageError('IMAGE_NOT_FOUND', `--frames (${folder}): no images in this folder`, { hint });
 }
 
-/** Before the weights are loaded: 16 GB take a while, and a mistyped path is found at once. */
+/** Loads the images before the weights, which may take long, to report a wrong path immediately. */
 async function readPictures(question: Question): Promise<ImageSource[]> {
-  checkMessages(messagesOf(question, question.images)); // their number, before any is decoded
+  checkMessages(messagesOf(question, question.images)); // checks their number before any is decoded
   const pictures: ImageSource[] = [];
   for (const path of question.images) pictures.push(await loadImage(path, '--image'));
   return pictures;

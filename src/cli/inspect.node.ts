@@ -1,4 +1,4 @@
-/** `m2 inspect`: what a checkpoint folder holds, from its config and its headers alone. */
+/** `m2 inspect`: shows the contents of a checkpoint folder, from its config and headers alone. */
 import { GpuError } from '../errors.ts';
 import { openGpu } from '../gpu/device.ts';
 import { Checkpoint, type WeightEntry } from '../model/checkpoint/checkpoint.ts';
@@ -12,10 +12,10 @@ import { splitTensors, uploadedTensors } from './splits.ts';
 
 const HELP = `m2 inspect [DIR]
 
-Shows a checkpoint's architecture, files and tensors, and which weights an adapter has to split over
-several buffers. Only config.json and the files' headers are read. Default: the bundled m2-tiny.
+Shows a checkpoint's architecture, files and tensors, and the weights that must be split over
+several buffers. Reads only config.json and the files' headers. Default: the bundled m2-tiny.
 
-  --max-binding-mib N    split under this limit, in MiB, instead of the adapter's
+  --max-binding-mib N    the largest binding in MiB; default: the adapter's limit
   --json                 one JSON object instead of text
 `;
 

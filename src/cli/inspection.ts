@@ -1,10 +1,10 @@
-/** What `m2 inspect` found out, and how it shows it to people. */
+/** The result of `m2 inspect`, and its text form. */
 import type { WeightEntry } from '../model/checkpoint/checkpoint.ts';
 import type { ModelConfig } from '../model/checkpoint/config.ts';
 import type { SplitTensor } from './splits.ts';
 import { columns, formatBytes } from './text.ts';
 
-/** Tensors that have a file or a dtype in common. */
+/** The tensors of one file or one dtype. */
 export interface Tally {
   readonly name: string;
   readonly tensors: number;
@@ -12,12 +12,12 @@ export interface Tally {
 }
 
 export interface BindingLimit {
-  /** Null where there is neither an adapter nor a limit that was asked for. */
+  /** null if there is neither an adapter nor the flag. */
   readonly maxBindingBytes: number | null;
   readonly source: string;
 }
 
-/** With `--json`, printed as it is. */
+/** The output of `--json`. */
 export interface Inspection {
   readonly model: string;
   readonly config: ModelConfig;
@@ -27,11 +27,12 @@ export interface Inspection {
   readonly dtypes: readonly Tally[];
   readonly largest: readonly WeightEntry[];
   readonly limit: BindingLimit;
-  /** Null when there is no limit to split by. */
+  /** null if there is no limit. */
   readonly splits: readonly SplitTensor[] | null;
   readonly warnings: readonly string[];
 }
 
+/** The output without `--json`. */
 export function describeInspection(inspection: Inspection): string {
   const { model, config, tensors, bytes, files, dtypes, largest, warnings } = inspection;
   const tallyRows = [...files, ...dtypes].map((tally) => [

@@ -1,4 +1,4 @@
-/** `m2 kernel`: looking at kernels, writing new ones, and the loop of an experiment: change, check, time. */
+/** `m2 kernel`: lists, shows, checks and times kernels, and creates new ones. */
 import { kernels } from '../kernels/kernelSet.ts';
 import type { Command } from './command.ts';
 import { expectArguments, readExperiment } from './kernelExperiment.node.ts';
@@ -11,26 +11,26 @@ import { nonEmptyPath, parseFlags, UsageError } from './options.node.ts';
 
 const HELP = `m2 kernel list | show | check | bench | new
 
-  list                        the kernels of the model: formula, shapes, constants
-  show NAME                   a kernel's file, its contract and its text
-  check NAME                  runs a kernel's cases against its definition on the CPU
-  check FILE.wgsl --as NAME   the same for a text of yours, in the place of the kernel NAME
-  bench NAME [FILE.wgsl]      checks and times a kernel; with a file also the file, in turn with NAME
-  new NAME [--dir DIR]        writes NAME.wgsl and NAME.js, a kernel to begin with; overwrites nothing
+  list                        the model's kernels: formula, shapes, constants
+  show NAME                   a kernel's file, contract and WGSL text
+  check NAME                  compares a kernel's results with its CPU reference
+  check FILE.wgsl --as NAME   the same for your own text as a replacement of the kernel NAME
+  bench NAME [FILE.wgsl]      checks and times a kernel; with a file, times it in turns with NAME
+  new NAME [--dir DIR]        writes NAME.wgsl and NAME.js, a kernel to start from; never overwrites
 
-In check and bench, NAME may also be a .js file that exports one kernel, as \`new\` writes it.
-They run in a process of their own, which ends at the deadline:
+In check and bench, NAME may also be a .js file that exports one kernel, like those that \`new\`
+writes. They run in a process of their own, which is stopped at the deadline:
 
-  --constants A=1,B=2   other values for overrides of the text, e.g. WORKGROUP_SIZE=128
+  --constants A=1,B=2   values for overrides of the text, e.g. WORKGROUP_SIZE=128
   --timeout-s S         the deadline; default 60 for check, 300 for bench
-  --watch               run again whenever a .wgsl or .js file of the folder is saved
+  --watch               run again whenever a .wgsl or .js file in the folder is saved
   --in-process          run in this process, without a deadline
   --json                one JSON object instead of a table
 
-bench alone:
+Only bench:
 
-  --shape A=1,B=2       sizes to time; those not given are the 7B's, where a case has them
-  --dtype TYPE          how weights are stored: f32, bf16 (default) or f16
+  --shape A=1,B=2       sizes to time; the others are the 7B's, if a case has those
+  --dtype TYPE          storage format of weights: f32, bf16 (default) or f16
 `;
 
 export const kernel: Command = { help: HELP, run };

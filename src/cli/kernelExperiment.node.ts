@@ -2,12 +2,12 @@
 import type { WeightDtype } from '../gpu/weightFormats.ts';
 import { nonEmptyPath, number, oneOf, parseFlags, UsageError } from './options.node.ts';
 
-/** What is to be checked or timed. */
+/** A kernel to check or time. */
 export interface Experiment {
   readonly action: 'check' | 'bench';
   /** A standard kernel, or a `.js` file that exports one. */
   readonly name: string;
-  /** A `.wgsl` file that takes the place of its text. */
+  /** A `.wgsl` file that replaces its text. */
   readonly file: string | undefined;
   readonly constants: Readonly<Record<string, number>>;
   readonly sizes: Readonly<Record<string, number>>;
@@ -15,7 +15,7 @@ export interface Experiment {
   readonly json: boolean;
 }
 
-/** An experiment, and how it is run. */
+/** An experiment, and how to run it. */
 export interface ExperimentRun {
   readonly experiment: Experiment;
   readonly inProcess: boolean;
@@ -35,13 +35,11 @@ const FLAGS = {
 } as const;
 const DEADLINES_S = { check: 60, bench: 300 };
 
-/** @throws UsageError */
+/** Reads the flags. @throws UsageError */
 export function readExperiment(action: 'check' | 'bench', args: readonly string[]): ExperimentRun {
   const { values, positionals } = parseFlags(args, FLAGS);
   if (action === 'check' && (values.shape ?? values.dtype) !== undefined) {
-    throw new UsageError(
-      '--shape and --dtype belong to bench: a check runs the cases that the kernel declares',
-    );
+    throw new UsageError('--shape and --dtype are for bench: check runs the cases that the kernel declares');
   }
   const timeoutS = number('--timeout-s', values['timeout-s']) ?? DEADLINES_S[action];
   if (timeoutS <= 0) throw new UsageError(`--timeout-s is ${timeoutS}, expected a number above 0`);
@@ -60,14 +58,14 @@ export function readExperiment(action: 'check' | 'bench', args: readonly string[
   };
 }
 
-/** @returns as many arguments as `names` has. @throws UsageError when one is missing or too many */
+/** @returns one argument for each name @throws UsageError if one is missing or there are too many */
 export function expectArguments(positionals: readonly string[], names: readonly string[]): readonly string[] {
   for (const [index, name] of names.entries()) nonEmptyPath(name, positionals[index]);
   if (positionals.length === names.length) return positionals;
   const missing = names[positionals.length];
   throw new UsageError(
     missing === undefined
-      ? `${JSON.stringify(positionals[names.length])} is one argument too many`
+      ? `unexpected argument ${JSON.stringify(positionals[names.length])}`
       : `${missing} is missing`,
   );
 }
@@ -80,11 +78,11 @@ function readTarget(
   const isText = positionals[0]?.endsWith('.wgsl');
   if (action === 'check' && isText) {
     const [file] = expectArguments(positionals, ['FILE.wgsl']);
-    if (!as) throw new UsageError('a .wgsl file needs --as NAME: the kernel whose place it takes');
+    if (!as) throw new UsageError('a .wgsl file needs --as NAME, the kernel that it replaces');
     return { name: as, file };
   }
-  if (as !== undefined) throw new UsageError('--as belongs to check FILE.wgsl');
-  if (isText) throw new UsageError('the kernel stands first: m2 kernel bench NAME FILE.wgsl');
+  if (as !== undefined) throw new UsageError('--as is for check FILE.wgsl');
+  if (isText) throw new UsageError('the kernel comes first: m2 kernel bench NAME FILE.wgsl');
   const withFile = action === 'bench' && positionals.length > 1;
   const [name, file] = expectArguments(positionals, withFile ? ['NAME', 'FILE.wgsl'] : ['NAME']);
   return { name, file };

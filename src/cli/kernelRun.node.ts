@@ -12,8 +12,10 @@ import { benchTable, checkTable } from './kernelText.ts';
 import { UsageError } from './options.node.ts';
 
 /**
- * @returns 1 when a case is wrong, else 0
- * @throws UsageError, InputError INPUT_FILE; KernelError, after the line that does not compile has been quoted on stderr
+ * Runs the experiment.
+ *
+ * @returns the exit code: 1 if a case is wrong, else 0
+ * @throws UsageError, InputError INPUT_FILE; KernelError, after quoting the line that does not compile on stderr
  */
 export async function runExperiment(experiment: Experiment): Promise<number> {
   const standard = await namedKernel(experiment.name);
@@ -26,7 +28,7 @@ export async function runExperiment(experiment: Experiment): Promise<number> {
     process.stderr.write(await quoteError(error, [kernel.declaration, standard.declaration]));
     if (error instanceof M2Error || error instanceof UsageError || !experiment.name.endsWith('js'))
       throw error;
-    const { name, message } = error as Error; // of the declaration that the file holds: its reference, its cases
+    const { name, message } = error as Error; // thrown by code in the file, e.g. the reference
     throw new InputError('INPUT_FILE', `${experiment.name}: ${name}: ${message}`, { cause: error });
   } finally {
     gpu.destroy();
@@ -40,7 +42,7 @@ async function check(gpu: Gpu, kernel: Kernel, { json }: Experiment): Promise<nu
   process.stdout.write(
     json
       ? `${JSON.stringify({ kernel: name, adapter: gpu.description, rows })}\n`
-      : `${checkTable(rows)}\n${name}: ${right} of ${rows.length} right, on ${gpu.description}\n`,
+      : `${checkTable(rows)}\n${name}: ${right} of ${rows.length} correct, on ${gpu.description}\n`,
   );
   return right === rows.length ? 0 : 1;
 }
@@ -62,13 +64,13 @@ async function bench(
     if (rates) {
       const copy = `${rates.copyGbPerS.toPrecision(3)} GB/s in a plain copy`;
       const compute = `${rates.multiplyAddGflopPerS.toPrecision(3)} GFLOP/s in f32 multiply-adds`;
-      process.stdout.write(`which makes ${copy}, ${compute}\n`);
+      process.stdout.write(`which reaches ${copy}, ${compute}\n`);
     }
   }
   return rows.every(({ verdict }) => verdict === 'ok') ? 0 : 1;
 }
 
-/** The case that is timed by default, with other sizes. @throws UsageError for a name that the kernel does not have, or no size */
+/** The default case with other sizes. @throws UsageError for an unknown size or an invalid value */
 function caseOf(declaration: KernelDeclaration, sizes: Readonly<Record<string, number>>): KernelCase {
   const typical = typicalCase(declaration);
   const symbols = new Set(Object.values(declaration.bindings).flatMap(({ shape }) => shape));
@@ -76,7 +78,7 @@ function caseOf(declaration: KernelDeclaration, sizes: Readonly<Record<string, n
   const known = [...new Set([...Object.keys(typical?.sizes ?? {}), ...inputs])];
   for (const [name, size] of Object.entries(sizes)) {
     if (!known.includes(name)) {
-      throw new UsageError(`--shape: there is no size ${name}, expected ${known.join(', ')}`);
+      throw new UsageError(`--shape: there is no size ${name}, expected one of ${known.join(', ')}`);
     }
     if (symbols.has(name) && !(Number.isSafeInteger(size) && size >= 1)) {
       throw new UsageError(`--shape: ${name} is ${size}, expected a whole number of at least 1`);

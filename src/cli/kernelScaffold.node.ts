@@ -1,4 +1,4 @@
-/** `m2 kernel new`: a kernel that is complete and right, to be changed from there. */
+/** `m2 kernel new`: a complete and correct kernel to start from. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Script } from 'node:vm';
@@ -8,12 +8,12 @@ import { UsageError } from './options.node.ts';
 /**
  * Writes `NAME.wgsl` and `NAME.js`.
  *
- * @returns the two paths, the text first
- * @throws UsageError for a name that no variable can have; InputError INPUT_FILE when one of the files exists or can't be written
+ * @returns the paths of the two files, in this order
+ * @throws UsageError for a name that is not a valid variable name; InputError INPUT_FILE if a file exists or can't be written
  */
 export async function scaffoldKernel(name: string, folder: string): Promise<readonly [string, string]> {
   if (!isVariableName(name)) {
-    throw new UsageError(`NAME is ${JSON.stringify(name)}, expected a name as of a variable, e.g. leakyRelu`);
+    throw new UsageError(`NAME is ${JSON.stringify(name)}, expected a variable name, e.g. leakyRelu`);
   }
   const text = join(folder, `${name}.wgsl`);
   const declaration = join(folder, `${name}.js`);
@@ -25,7 +25,7 @@ export async function scaffoldKernel(name: string, folder: string): Promise<read
 function isVariableName(name: string): boolean {
   if (!/^[a-z]\w*$/i.test(name)) return false;
   try {
-    new Script(`'use strict'; const ${name} = 0;`); // compiled, not run: `new` and `class` are words of the language
+    new Script(`'use strict'; const ${name} = 0;`); // compiled, not run: fails for reserved words such as `class`
     return true;
   } catch {
     return false;
@@ -38,7 +38,7 @@ async function writeNew(path: string, content: string, folder: string): Promise<
     await writeFile(path, content, { flag: 'wx' });
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
-    const problem = code === 'EEXIST' ? 'exists and is not overwritten' : `can't be written (${message})`;
+    const problem = code === 'EEXIST' ? 'already exists' : `can't be written (${message})`;
     throw new InputError('INPUT_FILE', `${path} ${problem}`, { file: path, cause });
   }
 }
@@ -74,7 +74,7 @@ fn main(
 
 const js = (
   name: string,
-) => `// m2 kernel check ${name}.js --watch     checks it again whenever ${name}.wgsl or this file is saved
+) => `// m2 kernel check ${name}.js --watch     checks it whenever ${name}.wgsl or this file is saved
 // m2 kernel bench ${name}.js             times it
 // node ${name}.js                        checks it without the m2 command
 import { realpathSync } from 'node:fs';
@@ -85,15 +85,15 @@ export const ${name} = defineKernel({
   name: '${name}',
   code: new URL('./${name}.wgsl', import.meta.url),
   helpers: [flatGroup],
-  // Names and order of the @binding lines; rows and dim are solved from the tensors of each call.
+  // The @binding lines, in order. rows and dim are solved from the tensors of each call.
   bindings: { x: read('f32', ['rows', 'dim']), out: write('f32', ['rows', 'dim']) },
   params: { factor: 'f32' },
   constants: { WORKGROUP_SIZE: 64 },
-  // How many workgroups to start.
+  // The number of workgroups.
   dispatch: ({ rows, dim }, { WORKGROUP_SIZE }) => [Math.ceil((rows * dim) / WORKGROUP_SIZE)],
-  // The definition, in float64 on the CPU.
+  // The CPU reference, in float64.
   reference: ({ x }, { factor }) => ({ out: x.map((value) => factor * value) }),
-  // Sizes at which the two are compared: odd ones, single rows and columns, large values, zeros.
+  // Cases in which the two are compared: odd sizes, single rows and columns, large values, zeros.
   cases: [
     { name: 'odd sizes', sizes: { rows: 3, dim: 71, factor: 0.3 } },
     { name: 'one column', sizes: { rows: 5, dim: 1, factor: 0.3 } },

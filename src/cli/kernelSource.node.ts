@@ -1,4 +1,4 @@
-/** Where kernels come from: the standard set, a `.js` file, a `.wgsl` file in the place of a kernel's text. */
+/** The sources of kernels: the standard set, a `.js` file, or a `.wgsl` file that replaces a kernel's text. */
 import { readFile } from 'node:fs/promises';
 import { basename, relative, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -8,7 +8,7 @@ import type { Kernel } from '../gpu/kernel.ts';
 import { kernels } from '../kernels/kernelSet.ts';
 import { UsageError } from './options.node.ts';
 
-/** @throws UsageError when there is no such kernel */
+/** A standard kernel. @throws UsageError if there is no such kernel */
 export function standardKernel(name: string): Kernel {
   const known: Readonly<Record<string, unknown>> = kernels;
   if (Object.hasOwn(known, name)) return known[name] as Kernel;
@@ -35,11 +35,11 @@ export async function namedKernel(name: string): Promise<Kernel> {
   if (found.length === 1) return found[0] as unknown as Kernel;
   throw new InputError('INPUT_FILE', `${name} exports ${found.length} kernels`, {
     file: name,
-    hint: 'export one that defineKernel has made',
+    hint: 'export one result of defineKernel',
   });
 }
 
-/** `kernel` with the text of a file and other constants, where they are given. @throws InputError INPUT_FILE */
+/** `kernel` with the given constants and, if there is a file, its text. @throws InputError INPUT_FILE */
 export async function changedKernel(
   kernel: Kernel,
   file: string | undefined,
@@ -58,12 +58,12 @@ export async function ownText({ code }: Pick<KernelDeclaration, 'code'>): Promis
   return typeof code === 'string' ? code : readFile(code, 'utf8');
 }
 
-/** The path of the kernel's text, from the current folder where that is shorter; its name where it stands in a host file. */
+/** The path of the kernel's text, relative to the current folder if that is shorter; the kernel's name if it has no file. */
 export function fileOf({ name, code }: Pick<KernelDeclaration, 'name' | 'code'>): string {
   return typeof code === 'string' ? name : shortPath(fileURLToPath(code));
 }
 
-/** Where a text does not compile: `file:line:column`, the line, and a caret below the column; '' for other errors. */
+/** For an error of the WGSL compiler: `file:line:column`, the line, and a caret below the column; '' for other errors. */
 export async function quoteError(
   error: unknown,
   declarations: readonly KernelDeclaration[],
@@ -80,7 +80,7 @@ export async function quoteError(
       const indent = source.slice(0, column - 1).replace(/[^\t]/g, ' ');
       return `${fileOf({ name: declaration.name, code })}:${line}:${column}\n${source}\n${indent}^\n`;
     }
-    line -= lines.length; // the compiler has seen the helpers behind the kernel's own text
+    line -= lines.length; // the compiler sees the helpers after the kernel's own text
   }
   return '';
 }

@@ -1,4 +1,4 @@
-/** Runs an experiment in a process of its own, so that an endless loop in a kernel ends at a deadline, and again on each save. */
+/** Runs an experiment in a process of its own, so that an endless loop in a kernel can be stopped; with --watch on each save. */
 import { spawn } from 'node:child_process';
 import { type FSWatcher, watch } from 'node:fs';
 import { dirname, resolve } from 'node:path';
@@ -9,17 +9,19 @@ import { fileOf, standardKernel } from './kernelSource.node.ts';
 import { oneLine } from './text.ts';
 
 export interface Supervised {
-  /** Of the `m2` command. */
+  /** The arguments of the `m2` command. */
   readonly args: readonly string[];
   readonly experiment: Experiment;
   readonly timeoutS: number;
 }
 
-const SAVE_MS = 100; // editors write a file in several steps
+const SAVE_MS = 100; // wait this long, because editors write a file in several steps
 
 /**
- * @returns the process's exit code; 0 when the signal ended it
- * @throws KernelError KERNEL_TIMEOUT at the deadline; GpuError GPU_LOST when the process crashed
+ * Runs the experiment in a child process.
+ *
+ * @returns the process's exit code; 0 if the signal ended it
+ * @throws KernelError KERNEL_TIMEOUT at the deadline; GpuError GPU_LOST if the process crashed
  */
 export async function superviseExperiment(
   { args, experiment, timeoutS }: Supervised,
@@ -43,26 +45,26 @@ export async function superviseExperiment(
     if (exitCode !== null) return exitCode;
     if (signal.aborted) return 0;
     if (deadline.aborted) {
-      throw new KernelError('KERNEL_TIMEOUT', `${target} was not done after ${timeoutS} s and was stopped`, {
+      throw new KernelError('KERNEL_TIMEOUT', `${target} was stopped after ${timeoutS} s`, {
         kernel: experiment.name,
-        hint: 'look for a loop without an end, or give a larger --timeout-s',
+        hint: 'look for an endless loop, or give a larger --timeout-s',
       });
     }
     throw new GpuError('GPU_LOST', `the process that ran ${target} crashed (${crash})`, {
-      hint: 'an index far out of range, or the driver, may be the cause',
+      hint: 'possible causes are an index far out of range and a bug in the driver',
     });
   } finally {
     stop.removeEventListener('abort', kill);
   }
 }
 
-/** In the child: ends it when its supervisor is gone, whatever the kernel is doing. */
+/** Called in the child process: exits when the supervisor is gone. */
 export function endWithSupervisor(): void {
   process.once('disconnect', () => process.exit(1));
-  process.channel?.unref(); // the channel alone keeps no process
+  process.channel?.unref(); // the channel alone must not keep the process alive
 }
 
-/** Runs the experiment, and again whenever a file of its folder is saved, until the signal ends it. */
+/** Runs the experiment now and whenever a file in its folder is saved, until the signal ends it. */
 export async function watchExperiment(supervised: Supervised, signal: AbortSignal): Promise<number> {
   const folder = folderOf(supervised.experiment);
   const watcher = watch(folder);
@@ -71,7 +73,7 @@ export async function watchExperiment(supervised: Supervised, signal: AbortSigna
       const saved = new AbortController();
       const ended = runOnce(supervised, AbortSignal.any([signal, saved.signal]), folder);
       await nextSave(watcher, signal);
-      saved.abort(); // a run that is not done has an old text
+      saved.abort(); // a run that is still going has the old text
       await ended;
       await sleep(SAVE_MS);
     }
@@ -91,7 +93,7 @@ async function runOnce(supervised: Supervised, signal: AbortSignal, folder: stri
   if (!signal.aborted) process.stderr.write(`watching ${folder}\n`);
 }
 
-/** Resolves when a text or a declaration is saved, or when the signal ends. */
+/** Resolves when a .wgsl or .js file is saved, or when the signal is aborted. */
 function nextSave(watcher: FSWatcher, signal: AbortSignal): Promise<void> {
   return new Promise((done, fail) => {
     const onChange = (_: string, file: string | Buffer | null) => {

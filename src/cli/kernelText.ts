@@ -1,4 +1,4 @@
-/** What `m2 kernel` prints: contracts, reports of checks, times. */
+/** The output of `m2 kernel`: contracts, check reports, times. */
 
 import type { Binding, KernelDeclaration } from '../gpu/declaration.ts';
 import type { BenchRow } from '../gpu/measure/benchKernel.ts';
@@ -7,7 +7,7 @@ import type { Dim } from '../gpu/shapes.ts';
 import { parseWgsl } from '../gpu/wgslInterface.ts';
 import { columns } from './text.ts';
 
-/** A kernel's entry in the list. @param text its WGSL */
+/** A kernel's entry in the list. @param text its WGSL text */
 export function listText(declaration: KernelDeclaration, text: string): string {
   const { name, bindings, constants = {} } = declaration;
   const shapes = Object.entries(bindings).map(([binding, declared]) => `${binding} ${typeText(declared)}`);
@@ -16,7 +16,7 @@ export function listText(declaration: KernelDeclaration, text: string): string {
   return `${name}   ${formulaOf(text)}${needs}\n    ${shapes.join(', ')}\n    ${assignments(constants)}\n`;
 }
 
-/** The contract that a text has to keep to take the kernel's place. */
+/** The contract that a replacement of the kernel must keep. */
 export function contractText(declaration: KernelDeclaration): string {
   const { bindings, params = {}, constants = {}, dispatch, cases, tolerance } = declaration;
   const rows = Object.entries(bindings).map(([binding, declared], index) => [
@@ -26,7 +26,7 @@ export function contractText(declaration: KernelDeclaration): string {
     typeText(declared),
   ]);
   const lines = [
-    ['params', assignments(params, ': ') || 'none; sizes of the shapes may be fields too'],
+    ['params', assignments(params, ': ') || 'none; Params may also have sizes of the shapes'],
     ['constants', assignments(constants)],
     ['dispatch', String(dispatch).replace(/\s+/g, ' ')],
     ['tolerance', `${tolerance.abs} + ${tolerance.rel} · max|expected|: ${tolerance.reason}`],
@@ -38,7 +38,7 @@ export function contractText(declaration: KernelDeclaration): string {
   return `${columns(rows)}${columns(lines)}`;
 }
 
-/** The first line of the formula in a text's header: the first comment that is set in. */
+/** The first line of the formula in a WGSL file's header, i.e. the first indented comment. */
 export function formulaOf(text: string): string {
   return text.match(/^\/\/ {3,}(\S.*)$/m)?.[1] ?? '';
 }
@@ -85,7 +85,7 @@ function typeText({ access, dtype, shape }: Binding): string {
   return `[${shape.map(dimText).join(', ')}] ${dtype}${how}`;
 }
 
-/** A computed axis shows its own source. */
+/** A computed axis is shown as its source code. */
 function dimText(dim: Dim): string {
   return typeof dim === 'function' ? String(dim).replace(/^[\s\S]*?=>\s*/, '') : String(dim);
 }
@@ -96,7 +96,7 @@ function assignments(values: Readonly<Record<string, number | string>>, between 
     .join(', ');
 }
 
-/** Three digits, or as many as are asked for; `-` for what was not measured. */
+/** A number in three significant digits, or in `digits`; `-` if it was not measured. */
 function short(value: number | null, digits = 3): string {
   if (value === null || Number.isNaN(value)) return value === null ? '-' : 'NaN';
   return Math.abs(value) >= 1000 && Math.abs(value) < 1e7

@@ -1,7 +1,7 @@
-/** Reads a command's flags; everything wrong with them is a UsageError that names the flag. */
+/** Reads a command's flags. Errors are UsageErrors that name the flag. */
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 
-/** The command line itself is wrong. */
+/** The command line is wrong. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
@@ -11,7 +11,7 @@ type Parsed<Flags extends FlagTypes> = ReturnType<
   typeof parseArgs<{ options: Flags; allowPositionals: true }>
 >;
 
-/** @throws UsageError for an unknown flag, a missing value, or a value where none belongs */
+/** @throws UsageError for an unknown flag, a missing value, or an unexpected value */
 export function parseFlags<const Flags extends FlagTypes>(
   args: readonly string[],
   flags: Flags,
@@ -24,11 +24,11 @@ export function parseFlags<const Flags extends FlagTypes>(
   }
 }
 
-/** The one argument that may stand beside the flags. @throws UsageError when there are more */
+/** The only argument besides the flags; undefined if there is none. @throws UsageError if there are several */
 export function onlyPositional(positionals: readonly string[], what: string): string | undefined {
   if (positionals.length <= 1) return positionals[0];
   const extra = JSON.stringify(positionals[1]);
-  throw new UsageError(`${extra} is one argument too many; give one ${what}, in quotes if it has spaces`);
+  throw new UsageError(`unexpected argument ${extra}; give one ${what}, in quotes if it contains spaces`);
 }
 
 /** @throws UsageError unless the value is missing or a whole number of at least 1 */
@@ -64,7 +64,7 @@ export function oneOf<const Choice extends string>(
   throw new UsageError(`${flag} is ${JSON.stringify(value)}, expected ${choices.join(' or ')}`);
 }
 
-/** @throws UsageError for the empty path that an unset shell variable leaves */
+/** @throws UsageError for an empty path, e.g. from an unset shell variable */
 export function nonEmptyPath(what: string, path: string | undefined): string | undefined {
   if (path !== '') return path;
   throw new UsageError(`${what} is empty, expected a path`);

@@ -8,11 +8,11 @@ import { columns } from './text.ts';
 
 const HELP = `m2 parity --goldens DIR [--case CHECKPOINT/NAME] [--kernel-set NAME]
 
-Runs golden cases and compares every stage with what the published code computed; the first stage
-that differs is named. Ends with 1 if a case fails.
+Runs golden cases, compares every stage with the results of the published code, and names the first
+stage that differs. Exits with 1 if a case fails.
 
   --goldens DIR             folder with cases/ and checkpoints/, e.g. test/goldens
-  --case CHECKPOINT/NAME    this case only
+  --case CHECKPOINT/NAME    only this case
   --kernel-set NAME         fast (default) or plain kernels
   --json                    the reports as one JSON list instead of tables
 `;
@@ -33,7 +33,7 @@ async function run(args: readonly string[], signal: AbortSignal): Promise<number
   }
   const goldens = nonEmptyPath('--goldens', values.goldens);
   const kernelSet = oneOf('--kernel-set', values['kernel-set'], ['fast', 'plain']);
-  if (goldens === undefined) throw new UsageError('--goldens is missing, give the folder of golden cases');
+  if (goldens === undefined) throw new UsageError('--goldens is missing; give the folder of golden cases');
 
   const gpu = await openGpu();
   try {
@@ -44,7 +44,7 @@ async function run(args: readonly string[], signal: AbortSignal): Promise<number
       gpu,
       onCase(report) {
         if (!values.json) process.stdout.write(describeCase(report));
-        signal.throwIfAborted(); // what is thrown here ends the run, and frees the model
+        signal.throwIfAborted(); // an error thrown here ends the run and frees the model
       },
     });
     const failed = reports.filter(({ ok }) => !ok).length;

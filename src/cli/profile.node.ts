@@ -1,4 +1,4 @@
-/** `m2 profile`: where the time of a prefill and of a decode step goes, kernel by kernel. */
+/** `m2 profile`: shows how long each kernel takes in a prefill and in a decode step. */
 import { type FileHandle, open } from 'node:fs/promises';
 import { InputError } from '../errors.ts';
 import { openGpu } from '../gpu/device.ts';
@@ -18,17 +18,16 @@ import { columns } from './text.ts';
 
 const HELP = `m2 profile [--model DIR] [--image FILE] [--prompt TEXT]
 
-Runs a prompt and one decode step behind it, then each of their passes again and again with the
-GPU's timestamps around every dispatch, and prints a table of the kernels for either.
+Runs a prompt and one decode step, then each of their passes repeatedly with GPU timestamps around
+every dispatch. Prints a table of kernels for the prompt and one for the decode step.
 
   --model DIR          checkpoint folder; default: the bundled m2-tiny
-  --image FILE         PNG or JPEG, shown before the prompt
-  --prompt TEXT        default: the bundled example's, which brings its image where --image and
-                       --prompt are both left out
+  --image FILE         PNG or JPEG before the prompt
+  --prompt TEXT        default: the bundled example's, with its image unless --image is given
   --kernel-set NAME    fast (default) or plain kernels
-  --repeat N           runs of each pass; default: as many as a second has room for, 200 at most
+  --repeat N           runs of each pass; default: as many as fit in a second, at most 200
   --json               one JSON object instead of tables
-  --svg FILE           also draws the kernels below the adapter's roofline, measured for it
+  --svg FILE           also draws the kernels under the adapter's measured roofline
 `;
 
 const FLAGS = {
@@ -62,7 +61,7 @@ async function run(args: readonly string[], signal: AbortSignal): Promise<number
   });
   try {
     progress.line(`adapter: ${gpu.description}`);
-    const onProgress = () => signal.throwIfAborted(); // what is thrown here ends the load
+    const onProgress = () => signal.throwIfAborted(); // an error thrown here ends the load
     const model = await M2Reasoning.load(folder, { gpu, kernelSet, onProgress });
     for (const warning of model.warnings) progress.line(`warning: ${warning}`);
     const { promptTokens, prefill, decode } = await profileModel(model, messages, repetitions, signal);
@@ -100,7 +99,7 @@ async function messagesOf(imagePath: string | undefined, prompt: string | undefi
   return isExample ? [{ role: 'system', content: example.system }, asked] : [asked];
 }
 
-/** A prompt and one step behind it, as `generate` runs them. */
+/** Profiles a prompt and one decode step, as `generate` runs them. */
 async function profileModel(
   model: M2Reasoning,
   messages: readonly Message[],
@@ -114,7 +113,7 @@ async function profileModel(
   await model.forward(
     { inputIds, images, positions },
     {
-      steps: 2, // the prompt's token, and one of a decode step
+      steps: 2, // one token from the prefill, one from a decode step
       onPass: async (pass) => {
         profiles.push(await profilePass(pass, { repetitions, signal }));
       },
@@ -140,12 +139,12 @@ function table(name: string, { rows, dispatches, us, wallUs, repetitions, resolu
     `${name}, mean of ${repetitions} runs\n`,
     columns([head, ...cells, sum], [1, 2, 3, 4, 5], '  '),
     `  without timestamps a run takes ${wallUs.toFixed(1)} µs by the host's clock`,
-    overhead > 0 ? `: alone, a dispatch takes ${overhead.toFixed(1)} µs more than in a row\n` : '\n',
-    `  the GPU's clock goes in steps of ${short(resolutionUs)} µs\n`,
+    overhead > 0 ? `: a dispatch timed by itself takes ${overhead.toFixed(1)} µs longer\n` : '\n',
+    `  the GPU's clock has a resolution of ${short(resolutionUs)} µs\n`,
   ].join('');
 }
 
-/** Before the model is loaded: a mistyped path is found at once. @throws InputError INPUT_FILE */
+/** Opens the file before the model is loaded, to report a wrong path immediately. @throws InputError INPUT_FILE */
 async function openSvg(path: string): Promise<FileHandle> {
   return open(path, 'w').catch((cause) => {
     const message = `--svg (${path}): can't be written (${cause.code ?? cause.message})`;

@@ -1,17 +1,17 @@
-/** What a command says on stderr while it works: lines that stay, and one that rewrites itself. */
+/** A command's messages on stderr: permanent lines, and one progress line that is rewritten. */
 
 export interface Progress {
-  /** Writes a line that stays. */
+  /** Writes a permanent line. */
   line(text: string): void;
-  /** Rewrites the progress line; writes nothing where stderr is no terminal. */
+  /** Rewrites the progress line, if stderr is a terminal. */
   update(text: string): void;
-  /** Takes the progress line away, before anything else is written to the terminal. */
+  /** Erases the progress line. Call it before anything else is written to the terminal. */
   clear(): void;
 }
 
 const ERASE_LINE = '\r\x1b[2K';
 
-/** @param quiet writes nothing at all */
+/** @param quiet write nothing at all */
 export function openProgress(
   quiet: boolean,
   stderr: Pick<typeof process.stderr, 'isTTY' | 'columns' | 'write'> = process.stderr,
@@ -29,7 +29,7 @@ export function openProgress(
     },
     update(text) {
       if (!rewrites) return;
-      const width = Math.max(0, (stderr.columns || 80) - 1); // a longer line would wrap, and only its end be erased
+      const width = Math.max(0, (stderr.columns || 80) - 1); // a longer line would wrap and could not be erased
       stderr.write(ERASE_LINE + text.slice(0, width));
       shown = true;
     },

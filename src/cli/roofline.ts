@@ -1,8 +1,8 @@
-/** A roofline as SVG text: every kernel against what the adapter moves and computes at best. */
+/** A roofline plot as SVG text: every kernel against the adapter's peak rates. */
 import type { AdapterRates } from '../gpu/measure/measureAdapter.ts';
 import type { ProfileRow } from '../gpu/measure/profilePass.ts';
 
-/** The kernels of one table. */
+/** The kernels of one profile. */
 export interface RooflineSeries {
   readonly name: string;
   readonly rows: readonly ProfileRow[];
@@ -11,15 +11,15 @@ export interface RooflineSeries {
 const COLORS = ['#1f6fb2', '#c8501e', '#3a8a3a', '#8a3a8a'];
 const WIDTH = 1040;
 const TOP = 60;
-const LINE = 17; // of the legend
-const STRIP = { left: 70, right: 150 }; // kernels without FLOPs: by bytes alone
+const LINE = 17; // line height of the legend
+const STRIP = { left: 70, right: 150 }; // for kernels without FLOPs
 const PLOT = { left: 180, right: 660 };
 const LEGEND_LEFT = 690;
 
 /**
- * Both axes are logarithmic. A kernel stands at its FLOP/byte and GFLOP/s, below the lower of two roofs: a copy's GB/s times
- * FLOP/byte, and the multiply-adds. Kernels without FLOPs stand in a strip of their own by GB/s, on the same numbers: its roof is
- * the copy. An area is a share of time. A kernel that the clock saw no time of is in the legend only.
+ * Draws the plot. Both axes are logarithmic. A kernel is drawn at its FLOP/byte and GFLOP/s, under the lower of two roofs: the
+ * copy rate times FLOP/byte, and the multiply-add rate. Kernels without FLOPs are drawn in a separate strip by their GB/s, under
+ * the copy rate. A circle's area is the kernel's share of the time. A kernel without measured time appears only in the legend.
  */
 export function rooflineSvg(title: string, series: readonly RooflineSeries[], rates: AdapterRates): string {
   const { copyGbPerS, multiplyAddGflopPerS } = rates;
@@ -97,7 +97,7 @@ function intensityOf({ flops, bytes }: ProfileRow): number {
   return (flops ?? 0) / bytes;
 }
 
-/** On the y axis; null where there is nothing to draw. */
+/** The value on the y axis; null if there is nothing to draw. */
 function heightOf({ gflopPerS, gbPerS }: ProfileRow): number | null {
   return gflopPerS || gbPerS || null;
 }
@@ -109,7 +109,7 @@ interface LogScale {
   at(value: number): number;
 }
 
-/** From whole decade to whole decade around `values`, all above 0. */
+/** A scale of whole decades around `values`, which must be above 0. */
 function logScale(values: readonly number[], from: number, to: number): LogScale {
   const first = Math.floor(Math.log10(Math.min(...values)));
   const last = Math.max(first + 1, Math.ceil(Math.log10(Math.max(...values))));
@@ -137,7 +137,7 @@ function round(value: number): number {
   return Number(value.toFixed(1));
 }
 
-/** Three digits; `-` for what was not measured. */
+/** A number in three significant digits; `-` if it was not measured. */
 export function short(value: number | null): string {
   return value === null ? '-' : String(Number(value.toPrecision(3)));
 }

@@ -1,30 +1,30 @@
-/** Which weights an adapter's binding limit splits, found without loading them. */
+/** Finds the weights that a binding limit splits, without loading them. */
 import { type Layout, rowsThatBind, sizeBytes } from '../gpu/tensor.ts';
 import type { WeightEntry } from '../model/checkpoint/weightEntries.ts';
 
-/** A tensor as it lies on the GPU: as stored, or several joined into one (model/load/weightLoader.ts). */
+/** A tensor as uploaded to the GPU, perhaps joined from several stored ones (model/load/weightLoader.ts). */
 export interface UploadedTensor {
   readonly name: string;
   readonly dtype: WeightEntry['dtype'];
   readonly shape: readonly number[];
-  /** How its rows lie with the fast kernels. */
+  /** Its layout with the fast kernels. */
   readonly layout: Layout;
 }
 
-/** A tensor that one binding can't show whole. */
+/** A tensor that is larger than one binding. */
 export interface SplitTensor extends UploadedTensor {
   readonly sizeBytes: number;
-  /** null: one row is longer than the limit, so that the model can't be loaded at all. */
+  /** null if a single row exceeds the limit, so that the model can't be loaded. */
   readonly pieces: number | null;
 }
 
-/** @returns what loading makes of the stored tensors: q, k, v are joined, and gate with up; matrices lie in panels */
+/** The tensors that loading makes of the stored ones: q, k and v are joined, as are gate and up; matrices are in panels. */
 export function uploadedTensors(stored: Iterable<WeightEntry>): UploadedTensor[] {
   const entries = [...stored];
   const hasHead = entries.some(({ name }) => name.endsWith('lm_head.weight'));
   const joined = new Map<string, UploadedTensor>();
   for (const { name, dtype, shape } of entries) {
-    // The token table is looked up by rows, unless it is the output head, too.
+    // The token table is stored in rows, unless it is also the output head.
     const isTable = hasHead && name.endsWith('embed_tokens.weight');
     const layout = shape.length > 1 && !isTable ? 'panels' : 'rows';
     const joinedName = name

@@ -1,10 +1,10 @@
-/** Plain text for people: aligned columns, sizes, one-line messages. */
+/** Plain text output: aligned columns, sizes, one-line messages. */
 
 /**
  * Lays rows out in columns, two spaces apart.
  *
- * @param rightAligned indexes of the columns of numbers
- * @returns lines, each with its line end
+ * @param rightAligned indices of right-aligned columns
+ * @returns lines, each ending in a newline
  */
 export function columns(
   rows: readonly (readonly string[])[],
@@ -36,7 +36,7 @@ export function formatSeconds(elapsedMs: number): string {
   return `${(elapsedMs / 1000).toFixed(2)} s`;
 }
 
-/** @returns `text` without line ends and other control characters: file names and tensor names may hold any */
+/** @returns `text` without newlines and other control characters, which file names and tensor names may contain */
 export function oneLine(text: string): string {
   return text.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ').trim();
 }

@@ -1,4 +1,4 @@
-/** Shows the reasoning of an answer dimmed on a terminal, while the answer is still coming. */
+/** Dims the reasoning in a streamed answer on a terminal. */
 
 const OPEN = '<think>';
 const CLOSE = '</think>';
@@ -6,20 +6,20 @@ const DIM = '\x1b[2m';
 const NOT_DIM = '\x1b[22m';
 
 /**
- * Styles one answer piece by piece: what stands between `<think>` and `</think>` is dimmed, tags included. A tag may be cut
- * across pieces. Every piece that comes out ends undimmed, so whatever is written between two of them looks as usual.
+ * Styles one answer piece by piece: the text between `<think>` and `</think>`, including the tags, is dimmed. Tags may span
+ * pieces. Each returned piece ends undimmed, so that text written between two pieces looks normal.
  */
 export class ThinkingStyle {
   #thinks = false;
-  /** The end of what came so far, where it may be the beginning of the next tag. */
+  /** The end of the text so far, if it may be the beginning of the next tag. */
   #held = '';
 
-  /** @returns what is certain so far, with ANSI codes; may be empty */
+  /** @returns the text that is certain so far, with ANSI codes; may be empty */
   push(piece: string): string {
     let rest = this.#held + piece;
     let styled = '';
     for (let at = rest.indexOf(this.#nextTag); at >= 0; at = rest.indexOf(this.#nextTag)) {
-      const end = this.#thinks ? at + CLOSE.length : at; // an opening tag is already part of the thinking
+      const end = this.#thinks ? at + CLOSE.length : at; // an opening tag belongs to the reasoning
       styled += this.#style(rest.slice(0, end));
       rest = rest.slice(end);
       this.#thinks = !this.#thinks;
@@ -29,7 +29,7 @@ export class ThinkingStyle {
     return styled + this.#style(rest.slice(0, certain));
   }
 
-  /** @returns the rest of the answer: the beginning of a tag that never ended */
+  /** @returns the rest of the answer: the beginning of an incomplete tag */
   end(): string {
     const held = this.#held;
     this.#held = '';
@@ -45,7 +45,7 @@ export class ThinkingStyle {
   }
 }
 
-/** @returns how many characters at the end of `text` are the beginning of `tag`, which `text` does not hold whole */
+/** @returns the length of the longest suffix of `text` that is a prefix of `tag`; `text` must not contain `tag` */
 function overlap(text: string, tag: string): number {
   let length = Math.min(text.length, tag.length - 1);
   while (length > 0 && !text.endsWith(tag.slice(0, length))) length--;

@@ -1,4 +1,4 @@
-/** `m2 tune`: finds the fastest variants of the kernels on this adapter, and keeps them for `m2 generate` and `m2 chat`. */
+/** `m2 tune`: finds the fastest variants of the kernels for this adapter and stores them for `m2 generate` and `m2 chat`. */
 import { type Gpu, openGpu } from '../gpu/device.ts';
 import { Checkpoint } from '../model/checkpoint/checkpoint.ts';
 import { folderFiles } from '../model/checkpoint/checkpointFolder.node.ts';
@@ -15,14 +15,14 @@ import { columns } from './text.ts';
 const HELP = `m2 tune [--model DIR] [--json]
 m2 tune --forget
 
-Checks and times some variants of the kernels of linear layers and attention, with the sizes of
-a model, and prints which is fastest: another than the default where it takes 8 % less time. The
-choice is kept in the user's cache folder, for this adapter, its driver and these kernels. From
-then on m2 generate and m2 chat run it, except where CI or VITEST is set, or M2_TUNING=off.
+Checks and times variants of the kernels for linear layers and attention, with the sizes of a
+model. A variant is chosen over the default if it takes at least 8 % less time. The choice is
+stored in the user's cache folder for this adapter, its driver and these kernels. m2 generate and
+m2 chat then use it, unless CI or VITEST is set, or M2_TUNING=off.
 
-  --model DIR    checkpoint folder, whose sizes are taken; default: the bundled m2-tiny
+  --model DIR    checkpoint folder with the sizes; default: the bundled m2-tiny
   --json         one JSON object instead of tables
-  --forget       deletes what is kept for this adapter
+  --forget       deletes the stored choice for this adapter
 `;
 
 const FLAGS = {
@@ -40,14 +40,14 @@ async function run(args: readonly string[], signal: AbortSignal): Promise<number
   }
   const folder = nonEmptyPath('--model', values.model);
   if (values.forget && (folder !== undefined || values.json)) {
-    throw new UsageError('--forget stands alone');
+    throw new UsageError("--forget can't be combined with other flags");
   }
   const calls = values.forget ? null : await callsOf(folder ?? BUNDLED_MODEL);
   const gpu = await openGpu();
   try {
     if (calls === null) {
       const file = await forgetTuning(gpu);
-      process.stdout.write(file ? `deleted ${file}\n` : 'nothing is kept for this adapter\n');
+      process.stdout.write(file ? `deleted ${file}\n` : 'nothing is stored for this adapter\n');
     } else {
       process.stdout.write(await tuneAndKeep(gpu, calls, values.json ?? false, signal));
     }
@@ -57,7 +57,7 @@ async function run(args: readonly string[], signal: AbortSignal): Promise<number
   return 0;
 }
 
-/** Read before the GPU is opened: a mistyped folder is found at once. */
+/** Reads the checkpoint before the GPU is opened, to report a wrong folder immediately. */
 async function callsOf(folder: string): Promise<TunedCall[]> {
   const files = await folderFiles(folder);
   const config = await readModelConfig(files);
@@ -76,20 +76,20 @@ async function tuneAndKeep(
   const progress = openProgress(false);
   progress.line(`adapter: ${gpu.description}`);
   const onProgress = (doing: string) => {
-    signal.throwIfAborted(); // what is thrown here ends the tuning
+    signal.throwIfAborted(); // an error thrown here ends the tuning
     progress.update(doing);
   };
   const { tuning, rows } = await tuneKernels(gpu, calls, { onProgress }).finally(progress.clear);
   const file = await writeTuning(gpu, tuning);
   if (asJson) return `${JSON.stringify({ adapter: gpu.description, file, rows })}\n`;
-  return `${rows.map(table).join('\n')}\non ${gpu.description}\nkept in ${file}\n`;
+  return `${rows.map(table).join('\n')}\non ${gpu.description}\nstored in ${file}\n`;
 }
 
 function table({ kernel, shapeClass, case: name, candidates, chosen, gain }: TuneRow): string {
   const cells = candidates.map(({ variant, usPerCall, verdict }, i) => {
     const notes = [
       ...(i === 0 ? ['default'] : []),
-      ...(chosen && isSame(variant, chosen) ? [i === 0 ? 'stays' : chosenNote(gain)] : []),
+      ...(chosen && isSame(variant, chosen) ? [i === 0 ? 'kept' : chosenNote(gain)] : []),
       ...(verdict === 'ok' ? [] : [`wrong: ${verdict}`]),
     ];
     return [variantName(variant), usPerCall?.toFixed(1) ?? '-', notes.join(', ')];

@@ -1,4 +1,4 @@
-/** Runs one golden case through the model, the same code that `generate` runs, and compares every stage on the way. */
+/** Runs one golden case through the same code as `generate`, and compares every stage. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Tolerance } from '../gpu/declaration.ts';
@@ -15,13 +15,15 @@ import type { GoldenAnswers, GoldenCase, GoldenTensor } from './golden.node.ts';
 import type { CaseReport, ParityRow } from './report.ts';
 import { describeTolerance, toleranceOf } from './tolerances.ts';
 
-const EXACT: Tolerance = { abs: 0, rel: 0, reason: 'integers, pixels and text are identical or wrong' };
+const EXACT: Tolerance = { abs: 0, rel: 0, reason: 'integers, pixels and text must be identical' };
 
 /**
- * Compares prompt, ids, pixels, windows and positions exactly; every stored stage within its tolerance; the greedy ids exactly.
+ * Compares prompt, ids, pixels, windows, positions and greedy ids exactly, and every stored stage within its tolerance.
  *
- * @param imagesDir the folder that image paths of the messages are relative to
- * @param variant for a case that the published code fails on: the case with the documented answer (docs/MODEL.md, section 5)
+ * @param imagesDir the folder to which image paths in the messages are relative
+ * @param variant the case with the documented answer, for a case on which the published code fails (docs/MODEL.md, section 5)
+ * @returns all stages; `firstDivergence` names the first that differs
+ * @throws as `M2Reasoning.prepare` and `M2Reasoning.forward`
  */
 export async function compareCase(
   model: M2Reasoning,
@@ -59,7 +61,7 @@ export async function compareCase(
   return { case: golden.name, rows, firstDivergence, ok: firstDivergence === null, note };
 }
 
-/** JPEGs start from the stored pixels, because decoders differ by a few levels; PNGs are decoded and compared. */
+/** Loads the images. PNGs are decoded and compared; for JPEGs the stored pixels are used, because decoders differ by a few levels. */
 async function resolveImages(
   messages: readonly Message[],
   tensors: ReadonlyMap<string, GoldenTensor>,
@@ -140,7 +142,7 @@ function compareWindows(
   pushExact(rows, 'cu_seqlens', windows.cuSeqlens, answers.cu_seqlens);
 }
 
-/** Forward cases feed the stored positions: they are of a path that the published generate() never takes. */
+/** Compares positions. Forward cases use the stored ones instead, because the published generate() never computes such positions. */
 function comparePositions(
   rows: ParityRow[],
   answers: GoldenAnswers,
@@ -151,7 +153,7 @@ function comparePositions(
   const tokens = answers.position_ids[0].length;
   const stored = Int32Array.from(answers.position_ids.flat());
   if (answers.behaviour === 'forward' || answers.behaviour === 'forward-int-scale') {
-    const largest = stored.subarray(0, tokens).reduce((a, b) => Math.max(a, b)); // of the first axis, as video_rope counts on
+    const largest = stored.subarray(0, tokens).reduce((a, b) => Math.max(a, b)); // of the first axis: video_rope continues from it
     return { positionIds: stored, ropeDelta: largest + 1 - tokens };
   }
   const positions = positionsFor(model.config.llm.rope, inputIds, images, positionTokens(model), quirks);
@@ -164,7 +166,7 @@ function comparePositions(
   return positions;
 }
 
-/** Gathers what the taps show and the golden stores. */
+/** Collects the tapped stages that the golden case stores. */
 class StageCollector {
   readonly #model: M2Reasoning;
   readonly #tensors: ReadonlyMap<string, GoldenTensor>;
@@ -180,7 +182,7 @@ class StageCollector {
   async collect(stage: string, tensor: Tensor): Promise<void> {
     const stored = ['', '.head', '.tail'].some((suffix) => this.#tensors.has(stage + suffix));
     const again = this.#seen.get(stage);
-    if (!stored || (again && stage !== 'logits.steps')) return; // later steps pass the same taps
+    if (!stored || (again && stage !== 'logits.steps')) return; // later steps tap the same names again
     const values = (await readTensor(this.#model.gpu, tensor)) as Float32Array;
     if (again) again.push(values);
     else {
@@ -219,13 +221,13 @@ class StageCollector {
         maxRel: Infinity,
         tolerance: 'exact',
         ok: false,
-        detail: 'no tap showed it',
+        detail: 'not tapped',
       });
     }
     return rows;
   }
 
-  /** The part of a stage that the golden stores. */
+  /** The part of a stage that the golden case stores. */
   #slice(stage: string, suffix: '' | '.head' | '.tail', expected: GoldenTensor): Float32Array {
     const seen = this.#seen.get(stage) as Float32Array[];
     if (stage === 'logits.steps') return Float32Array.from(seen.flatMap((row) => [...row]));
@@ -238,7 +240,7 @@ class StageCollector {
   }
 }
 
-/** A cache has room for the whole context; goldens hold the prompt's part: [kvHeads, tokens, headDim]. */
+/** The prompt's part [kvHeads, tokens, headDim] of a cache [kvHeads, context, headDim], as stored in goldens. */
 function promptRows(
   values: Float32Array,
   [kvHeads, context, headDim]: readonly number[],
@@ -263,7 +265,7 @@ function pushExact(
 }
 
 function pushText(rows: ParityRow[], stage: string, actual: string, expected: string | undefined): void {
-  if (expected === undefined) return; // cases that the published code fails on may lack it
+  if (expected === undefined) return; // may be missing in cases on which the published code fails
   const ok = actual === expected;
   const detail = ok ? undefined : `${JSON.stringify(actual)} instead of ${JSON.stringify(expected)}`;
   const shape = [expected.length];

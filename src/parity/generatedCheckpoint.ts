@@ -1,25 +1,25 @@
 /**
- * A checkpoint that exists nowhere: its weights are computed from their positions whenever they are read. So a
- * model of any size can be tested and timed without a file, and without the memory for one.
+ * A virtual checkpoint: its weights are computed from their index whenever they are read. So a model of any size can be tested
+ * and timed without a file or the memory for one.
  */
 import { type ByteSource, type ModelFiles, memorySource, shortRead } from '../model/checkpoint/byteSource.ts';
 import type { ModelConfig } from '../model/checkpoint/config.ts';
 import { expectedTensors } from '../model/checkpoint/expectedTensors.ts';
 
-/** One tensor of pseudo-random bf16 values, spread evenly over [offset - scale, offset + scale). */
+/** One tensor of pseudo-random bf16 values, uniform in [offset - scale, offset + scale). */
 export interface GeneratedTensor {
   readonly name: string;
   readonly shape: readonly number[];
   readonly scale: number;
-  /** 1 for the weights of norms, else 0. */
+  /** 1 for the weights of norms, otherwise 0. */
   readonly offset: number;
 }
 
 export interface GeneratedFilesOptions {
-  /** `config.json`: its bytes, or the object that they should spell. */
+  /** `config.json`, as bytes or as an object. */
   readonly config: Uint8Array | object;
   readonly tensors: readonly GeneratedTensor[];
-  /** Where every other file comes from: tokenizer, preprocessor config; never weights or their index. */
+  /** The source of all other files (tokenizer, preprocessor config), except weights and their index. */
   readonly otherFiles: ModelFiles;
 }
 
@@ -44,8 +44,8 @@ export function generatedFiles({ config, tensors, otherFiles }: GeneratedFilesOp
 }
 
 /**
- * Every tensor that a model of this config needs, with sizes of values that keep activations in range: 1 over the
- * square root of the input size for matrices (as variance), values around 1 for norms.
+ * Every tensor that a model with this config needs, with scales that keep activations in range: a variance of 1 / inputSize for
+ * matrices, values around 1 for norms.
  */
 export function generatedTensorsFor(config: ModelConfig): GeneratedTensor[] {
   return expectedTensors(config).map(({ name, shape }) => {
@@ -60,7 +60,7 @@ export function generatedTensorsFor(config: ModelConfig): GeneratedTensor[] {
 }
 
 const BYTES_PER_VALUE = 2;
-const CHUNK_VALUES = 32_768; // the scratch arrays then stay in the processor's cache
+const CHUNK_VALUES = 32_768; // small enough for the scratch arrays to stay in the CPU's cache
 
 function generatedSource(tensors: readonly GeneratedTensor[]): ByteSource {
   const placed: { tensor: GeneratedTensor; begin: number; end: number }[] = [];
@@ -93,7 +93,7 @@ function generatedSource(tensors: readonly GeneratedTensor[]): ByteSource {
   return source;
 }
 
-/** Fills `target` with the tensor's bytes from `byteOffset` (within the tensor, odd ones too) on. */
+/** Fills `target` with the tensor's bytes from `byteOffset` within the tensor on, which may be odd. */
 function fillBytes(tensor: GeneratedTensor, byteOffset: number, target: Uint8Array): void {
   const values = new Uint16Array(CHUNK_VALUES);
   const valueBytes = new Uint8Array(values.buffer);
@@ -124,7 +124,7 @@ function generateBf16(
     x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
     x ^= x >>> 16;
     const random = (x >>> 8) * 2 ** -23 - 1; // 24 bits, exact in float32, in [-1, 1)
-    floats[i] = offset + Math.fround(random * scale); // offset 0 changes nothing; the sum is rounded by the store
+    floats[i] = offset + Math.fround(random * scale); // rounded to float32 by the assignment
   }
   for (let i = 0; i < target.length; i++) {
     const roundUp = 0x7fff + ((bits[i] >>> 16) & 1); // to nearest, ties to even
@@ -132,14 +132,14 @@ function generateBf16(
   }
 }
 
-/** FNV-1a, 32 bits, of the UTF-8 text. */
+/** 32-bit FNV-1a hash of the UTF-8 text. */
 function fnv1a(text: string): number {
   let hash = 0x811c9dc5;
   for (const byte of new TextEncoder().encode(text)) hash = Math.imul(hash ^ byte, 0x01000193);
   return hash;
 }
 
-/** Length and JSON, padded with spaces so that the data starts at a multiple of 8. */
+/** The length and the JSON, padded with spaces so that the data starts at a multiple of 8. */
 function fileHeader(header: object): Uint8Array {
   const json = encodeJson(header);
   const jsonBytes = Math.ceil(json.byteLength / 8) * 8;

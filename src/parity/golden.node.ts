@@ -1,4 +1,4 @@
-/** Reads golden cases: what the published code answered, stage by stage (test/goldens/README.md). */
+/** Reads golden cases: the results of the published code, stage by stage (test/goldens/README.md). */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ParityError } from '../errors.ts';
@@ -11,7 +11,7 @@ export interface GoldenTensor {
   readonly data: Float32Array | Uint8Array;
 }
 
-/** `case.json`, as far as it is compared. */
+/** The fields of `case.json` that are compared. */
 export interface GoldenAnswers {
   readonly checkpoint: string;
   readonly behaviour: 'generate' | 'generate-int-scale' | 'forward' | 'forward-int-scale';
@@ -34,10 +34,11 @@ export interface GoldenAnswers {
     readonly max_new_tokens: number;
     readonly eos_token_id: number | readonly number[];
   };
-  /** Set where the published code fails on this input. */
+  /** Set if the published code fails on this input. */
   readonly error?: { readonly type: string; readonly message: string };
 }
 
+/** One golden case. */
 export interface GoldenCase {
   /** `mrope-bf16/one-png-224` or `seven-b-slice/text-only`. */
   readonly name: string;
@@ -45,13 +46,13 @@ export interface GoldenCase {
   readonly tensors: ReadonlyMap<string, GoldenTensor>;
 }
 
-/** The checkpoint whose weights are generated and not stored. */
+/** The checkpoint whose weights are generated instead of stored. */
 export const GENERATED_CHECKPOINT = 'seven-b-slice';
 
 /**
- * Names of all cases in a goldens folder, `CHECKPOINT/NAME`, checkpoint by checkpoint.
+ * The names `CHECKPOINT/NAME` of all cases in a goldens folder, ordered by checkpoint.
  *
- * @throws ParityError PARITY_GOLDEN_MISSING when the folder holds none
+ * @throws ParityError PARITY_GOLDEN_MISSING if there are none
  */
 export async function listCases(goldensDir: string): Promise<string[]> {
   const names: string[] = [];
@@ -63,17 +64,17 @@ export async function listCases(goldensDir: string): Promise<string[]> {
     names.push(`${GENERATED_CHECKPOINT}/${name}`);
   }
   if (names.length > 0) return names;
-  throw new ParityError('PARITY_GOLDEN_MISSING', `${goldensDir} holds no golden cases`, {
+  throw new ParityError('PARITY_GOLDEN_MISSING', `${goldensDir} has no golden cases`, {
     file: goldensDir,
-    hint: 'give the folder that holds cases/CHECKPOINT/NAME/case.json',
+    hint: 'give the folder that contains cases/CHECKPOINT/NAME/case.json',
   });
 }
 
 /**
- * Reads one case and checks that it is whole.
+ * Reads one case and checks that it is complete.
  *
  * @param name `CHECKPOINT/NAME`
- * @throws ParityError PARITY_GOLDEN_MISSING (no such case), PARITY_GOLDEN_INVALID (a file is damaged)
+ * @throws ParityError PARITY_GOLDEN_MISSING if there is no such case, PARITY_GOLDEN_INVALID if a file is damaged
  */
 export async function readCase(goldensDir: string, name: string): Promise<GoldenCase> {
   const [checkpoint, caseName] = name.split('/');
@@ -126,7 +127,7 @@ async function readTensors(file: string): Promise<Map<string, GoldenTensor>> {
 
 function damaged(file: string, cause: unknown): ParityError {
   const reason = cause instanceof Error ? cause.message : String(cause);
-  return new ParityError('PARITY_GOLDEN_INVALID', `${file} can't be compared with: ${reason}`, {
+  return new ParityError('PARITY_GOLDEN_INVALID', `${file} can't be used: ${reason}`, {
     file,
     cause,
     hint: 'restore it from the repository',

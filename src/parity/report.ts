@@ -1,16 +1,16 @@
-/** What a comparison with golden cases reports. */
+/** The report of a comparison with golden cases. */
 
 /** One stage of a case. */
 export interface ParityRow {
-  /** The tap's name, or the integer or text that was compared. */
+  /** The name of the tap, or of the compared integers or text. */
   readonly stage: string;
   readonly shape: readonly number[];
   readonly maxAbs: number;
-  /** `maxAbs` over the largest expected value. */
+  /** `maxAbs` divided by the largest expected magnitude. */
   readonly maxRel: number;
   readonly tolerance: string;
   readonly ok: boolean;
-  /** Where it differs most, when it differs too much. */
+  /** The largest difference, if the stage is over tolerance. */
   readonly detail?: string;
 }
 

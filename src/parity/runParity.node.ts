@@ -1,4 +1,4 @@
-/** All golden cases of a folder, or one: loads each checkpoint once and compares its cases. */
+/** Compares all golden cases of a folder, or one of them, loading each checkpoint once. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Gpu } from '../gpu/device.ts';
@@ -21,8 +21,8 @@ export interface ParityOptions extends KernelOptions {
 /**
  * Compares golden cases stage by stage.
  *
- * @returns one report for each case, never none
- * @throws ParityError PARITY_GOLDEN_MISSING, PARITY_GOLDEN_INVALID; what loading and running throw
+ * @returns one report for each case; at least one
+ * @throws ParityError PARITY_GOLDEN_MISSING, PARITY_GOLDEN_INVALID; errors as `M2Reasoning.load` and `M2Reasoning.forward`
  */
 export async function runParity(goldensDir: string, options: ParityOptions): Promise<readonly CaseReport[]> {
   const names = options.case === undefined ? await listCases(goldensDir) : [options.case];
@@ -51,7 +51,7 @@ export async function runParity(goldensDir: string, options: ParityOptions): Pro
   return reports;
 }
 
-/** The files of a golden checkpoint; those of seven-b-slice are made by its weight generator. */
+/** The files of a golden checkpoint. The weights of seven-b-slice are generated. */
 export async function checkpointFiles(goldensDir: string, checkpoint: string): Promise<ModelFiles> {
   if (checkpoint !== GENERATED_CHECKPOINT) return folderFiles(join(goldensDir, 'checkpoints', checkpoint));
   const folder = join(goldensDir, GENERATED_CHECKPOINT);
@@ -59,11 +59,11 @@ export async function checkpointFiles(goldensDir: string, checkpoint: string): P
   return generatedFiles({
     config: await readFile(join(folder, 'config.json')),
     tensors: tensors as readonly GeneratedTensor[],
-    otherFiles: folderFiles(join(goldensDir, 'checkpoints', 'mrope-bf16')), // the slice has its tokenizer
+    otherFiles: folderFiles(join(goldensDir, 'checkpoints', 'mrope-bf16')), // the slice uses its tokenizer
   });
 }
 
-/** QUIRK(float-scale): video_rope with an image fails as published; the same code with the integer 2 is what we compute. */
+/** QUIRK(float-scale): the published code fails for video_rope with an image. We compute what it gives with the integer 2. */
 export function answeredVariant(goldensDir: string, { name }: GoldenCase): Promise<GoldenCase> {
   return readCase(goldensDir, `${name}.generate-int-scale`);
 }

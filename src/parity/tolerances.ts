@@ -1,8 +1,8 @@
-/** How far each stage may be from its golden. The numbers are those of the goldens' README; change one only with a reason there. */
+/** The tolerance of each stage, as in the goldens' README. Change a number only with a reason there. */
 import type { Tolerance } from '../gpu/declaration.ts';
 
-// Float32 against a float64 run of the published code differs by 2.6e-6 of the largest value at most in vision, projector and
-// cache, and by 4.3e-6 in the decoder: eight to ten times that leaves room for another order of summation and for nothing else.
+// A float32 run of the published code differs from a float64 run by at most 2.6e-6 of the largest value in vision, projector and
+// cache, and by 4.3e-6 in the decoder. Eight to ten times that allows another order of summation, but no real difference.
 const VISION: Tolerance = {
   abs: 0,
   rel: 2e-5,
@@ -18,9 +18,9 @@ const ROTARY: Tolerance = {
   rel: 0,
   reason: 'float32 angles, rounded where the published code rounds',
 };
-const PIXELS: Tolerance = { abs: 3e-7, rel: 0, reason: 'float32 normalisation: exact but for a last bit' };
+const PIXELS: Tolerance = { abs: 3e-7, rel: 0, reason: 'float32 normalisation: exact up to the last bit' };
 
-/** The tolerance of a stage by its tap's name. */
+/** The tolerance of a stage. @param stage the name of its tap */
 export function toleranceOf(stage: string): Tolerance {
   if (stage === 'pixel_values') return PIXELS;
   if (stage.includes('rotary')) return ROTARY;
@@ -28,7 +28,7 @@ export function toleranceOf(stage: string): Tolerance {
   return VISION;
 }
 
-/** As reports show it. */
+/** A tolerance as reports show it. */
 export function describeTolerance({ abs, rel }: Tolerance): string {
   if (abs === 0 && rel === 0) return 'exact';
   return rel === 0 ? `${abs} abs` : `${rel} rel`;

@@ -120,8 +120,8 @@ describe('a conversation', () => {
     expect(stdout).toBe('<think>one</think>\n<think>/two</think>\n');
     expect(undo.mock.results.map(({ value }) => value)).toEqual([true, true, false]);
     const spent = '3 tokens in 0.50 s, 4.0 tokens/s; prompt 9 tokens, 4 of them new';
-    const undone = 'took the last question and its answer back';
-    expect(told).toEqual([spent, spent, undone, undone, 'nothing to take back']);
+    const undone = 'removed the last question and its answer';
+    expect(told).toEqual([spent, spent, undone, undone, 'nothing to undo']);
     expect(stderr).toContain('/undo ');
   });
 
@@ -180,7 +180,7 @@ describe('m2 chat', () => {
   test.for([
     [['--beams', '2'], /--beams/],
     [['--logprobs', '2'], /--logprobs/],
-    [['--preset', 'reference-default'], /reference-default has 5 beams/],
+    [['--preset', 'reference-default'], /reference-default uses 5 beams/],
     [['--context', '0'], /--context/],
     [['Hello'], /takes flags only/],
   ] as const)('wrong usage: %j', async ([args, message]) => {
@@ -216,7 +216,7 @@ describe('m2 chat', () => {
     expect(countNew).toBe(countPrompt);
     const [redPrompt, redNew] = spent(red);
     expect(redPrompt - redNew).toBeGreaterThan(countPrompt - 5); // all up to where the answer begins
-    expect(undone).toBe('took the last question and its answer back');
+    expect(undone).toBe('removed the last question and its answer');
     expect(spent(redAgain)[0]).toBe(redPrompt);
     expect(reset).toBe('a new conversation');
     expect(spent(hi)[0]).toBeLessThan(countPrompt);

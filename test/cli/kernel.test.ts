@@ -59,7 +59,7 @@ describe.concurrent('m2 kernel', () => {
       /^case +output +max abs +max rel +bound +worst at +expected +actual +verdict\n/,
     );
     expect(standard.stdout).toMatch(/^odd sizes +hidden .* \[\d, \d+\] .* ok$/m);
-    expect(standard.stdout).toContain('\nadd: 6 of 6 right, on ');
+    expect(standard.stdout).toContain('\nadd: 6 of 6 correct, on ');
 
     const variant = await m2([
       'kernel',
@@ -89,7 +89,7 @@ describe.concurrent('m2 kernel', () => {
     ]);
     expect([exitCode, errorLines]).toEqual([1, []]);
     expect(stdout).toMatch(/^odd sizes .* 213 of 213 values further off than /m);
-    expect(stdout).toContain('add/wrong: 1 of 6 right'); // zeros have no sign
+    expect(stdout).toContain('add/wrong: 1 of 6 correct'); // zeros have no sign
   });
 
   test('a text that does not compile is quoted, with a caret', async () => {
@@ -120,7 +120,7 @@ describe.concurrent('m2 kernel', () => {
     ]);
     expect([exitCode, stdout]).toEqual([4, '']);
     expect(errorLines).toEqual([
-      expect.stringMatching(/^m2: KERNEL_TIMEOUT: .*endless\.wgsl was not done after 2 s/),
+      expect.stringMatching(/^m2: KERNEL_TIMEOUT: .*endless\.wgsl was stopped after 2 s/),
     ]);
   });
 
@@ -132,7 +132,7 @@ describe.concurrent('m2 kernel', () => {
     );
     expect(stdout).toMatch(/^add +rows 2, dim 100 +[\d.]+ +[\d.]+ +- +1 +[\d.]+ % +- +ok$/m);
     expect(stdout).toMatch(/^add\/wrong +rows 2, dim 100 +- +- +- +- +- +- +not timed: odd sizes/m);
-    expect(stdout).toMatch(/makes [\d.]+ GB\/s in a plain copy, [\d.]+ GFLOP\/s in f32 multiply-adds\n$/);
+    expect(stdout).toMatch(/reaches [\d.]+ GB\/s in a plain copy, [\d.]+ GFLOP\/s in f32 multiply-adds\n$/);
   });
 
   test('new writes a kernel that passes its own check, and overwrites nothing', async () => {
@@ -141,14 +141,14 @@ describe.concurrent('m2 kernel', () => {
     const file = join(folder, 'scaleRows.js');
     const checked = await m2(['kernel', 'check', file]);
     expect([checked.exitCode, checked.errorLines]).toEqual([0, []]);
-    expect(checked.stdout).toContain('scaleRows: 5 of 5 right');
+    expect(checked.stdout).toContain('scaleRows: 5 of 5 correct');
     const alone = await runToEnd(process.execPath, [file]);
     expect([alone.exitCode, alone.errorLines]).toEqual([0, []]);
     expect(alone.stdout.match(/'ok'/g)).toHaveLength(5);
 
     const again = await m2(['kernel', 'new', 'scaleRows', '--dir', folder]);
     expect(again.exitCode).toBe(3);
-    expect(again.errorLines[0]).toMatch(/^m2: INPUT_FILE: .*scaleRows\.wgsl exists and is not overwritten/);
+    expect(again.errorLines[0]).toMatch(/^m2: INPUT_FILE: .*scaleRows\.wgsl already exists/);
   });
 
   test('--watch checks again when the file is saved, and stops a run that is not done', async () => {
@@ -171,10 +171,10 @@ describe.concurrent('m2 kernel', () => {
     try {
       await new Promise((done) => setTimeout(done, 300)); // the loop has begun, or is about to
       writeFileSync(file, readFileSync(right, 'utf8'));
-      await output.has('add/watched: 6 of 6 right');
+      await output.has('add/watched: 6 of 6 correct');
       await output.has('watching ');
       writeFileSync(file, readFileSync(wrong, 'utf8'));
-      await output.has('add/watched: 1 of 6 right');
+      await output.has('add/watched: 1 of 6 correct');
       child.kill('SIGINT');
       expect(await exited).toBe(130);
     } finally {
@@ -186,14 +186,14 @@ describe.concurrent('m2 kernel', () => {
     [[], 'no action, expected list, show, check, bench or new'],
     [['chek'], 'unknown action chek'],
     [['check'], 'NAME is missing'],
-    [['check', 'add', 'gemv'], '"gemv" is one argument too many'],
+    [['check', 'add', 'gemv'], 'unexpected argument "gemv"'],
     [['show', 'ad'], 'there is no kernel ad, expected one of add, causalAttention'],
     [['check', right], 'needs --as NAME'],
-    [['check', 'add', '--as', 'gemv'], '--as belongs to check FILE.wgsl'],
-    [['check', 'add', '--shape', 'rows=1'], '--shape and --dtype belong to bench'],
+    [['check', 'add', '--as', 'gemv'], '--as is for check FILE.wgsl'],
+    [['check', 'add', '--shape', 'rows=1'], '--shape and --dtype are for bench'],
     [['check', 'add', '--constants', 'A'], '--constants: "A" is not NAME=NUMBER'],
     [['check', 'add', '--timeout-s', '0'], '--timeout-s is 0'],
-    [['bench', right, 'add'], 'the kernel stands first'],
+    [['bench', right, 'add'], 'the kernel comes first'],
     [['new', 'class'], 'NAME is "class"'],
   ])('%j is wrong usage', async (args, message) => {
     const run = kernel.run(args, new AbortController().signal);
@@ -217,7 +217,7 @@ describe.concurrent('m2 kernel', () => {
   test('a size that the kernel does not have', async () => {
     const { exitCode, errorLines } = await m2(['kernel', 'bench', 'add', '--in-process', '--shape', 'row=1']);
     expect(exitCode).toBe(2);
-    expect(errorLines[0]).toContain('there is no size row, expected rows, dim');
+    expect(errorLines[0]).toContain('there is no size row, expected one of rows, dim');
   });
 });
 

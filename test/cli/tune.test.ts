@@ -14,7 +14,7 @@ afterAll(() => {
 describe('m2 tune', () => {
   test.each([
     [['everything'], 'tune takes flags only'],
-    [['--forget', '--json'], '--forget stands alone'],
+    [['--forget', '--json'], "--forget can't be combined with other flags"],
     [['--model', ''], '--model'],
     [['--model', scratch], 'config.json'],
   ])('refuses %j', async (args, message) => {
@@ -25,7 +25,7 @@ describe('m2 tune', () => {
     const stdout = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
     try {
       expect(await tune.run(['--forget'], new AbortController().signal)).toBe(0);
-      expect(stdout.mock.calls).toEqual([['nothing is kept for this adapter\n']]);
+      expect(stdout.mock.calls).toEqual([['nothing is stored for this adapter\n']]);
     } finally {
       stdout.mockRestore();
     }
