@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/** Files that take a minute and more on a software adapter begin first: else one of them is still running when all others have ended. */
+/** These files take a minute or more on a software adapter. They start first, so that none of them runs last and alone. */
 const LONG = [
   'test/stages/goldens',
   'test/kernels/kernels',

@@ -1,18 +1,18 @@
 // @ts-check
-// A multimodal language model in one file: from the bytes of a picture and a question to the text of the answer, on WebGPU.
+// A multimodal language model in one file: from the bytes of an image and a question to the text of the answer, on WebGPU.
 //
-//   picture ─▸ resized RGB ─▸ patches ─▸ vision tower ─▸ projector ─┐ one row for each 28x28 pixels
+//   image ───▸ resized RGB ─▸ patches ─▸ vision tower ─▸ projector ─┐ one row for each 28x28 pixels
 //                                                                   ▼
 //   messages ─▸ prompt ─▸ ids ─▸ embeddings ─────────▸ [tokens, hiddenSize] ─▸ decoder layers ─▸ logits ─▸ argmax ─▸ text
 //                                ▲                                              and KV cache                │
-//                                └────────── the chosen token, alone: [1, hiddenSize] from now on ──────────┘
+//                                └──── from then on only the last chosen token: [1, hiddenSize] ────────────┘
 //
-// A tensor is a buffer on the GPU with a shape. A kernel is a program for the GPU, a .wgsl file of src/kernels. A call of one, such
-// as `rmsNorm(pass, { x, weight }, { eps })`, computes nothing yet: it appends the program to a list, the pass, and returns the
-// tensor that the program will fill. `pass.submit()` sends the list to the GPU. `readTensor` waits, and brings numbers back.
-// src/model is the same model with faster kernels, several pictures, clips, sampling and checks.
+// A tensor is a GPU buffer with a shape. A kernel is a GPU program, a .wgsl file in src/kernels. A kernel call such as
+// `rmsNorm(pass, { x, weight }, { eps })` computes nothing yet: it appends the program to a list, the pass, and returns the tensor
+// that the program will fill. `pass.submit()` sends the list to the GPU. `readTensor` waits for the GPU and reads numbers back.
+// src/model is the same model with faster kernels, several images, clips, sampling and error checks.
 //
-// Shapes: patches: squares of 14x14 pixels; merged = patches / 4; tokens: of the prompt, or 1. Other names are those of config.json.
+// Shapes: patches are squares of 14x14 pixels; merged = patches / 4; tokens is the prompt's length, or 1. Other names: config.json.
 // Run: npm run build && node examples/00-the-whole-model.js [picture.png "question"]
 // biome-ignore-all assist/source/organizeImports: grouped by what they are for
 import { readFile } from 'node:fs/promises';
@@ -34,8 +34,8 @@ const { matmul, mRope, rmsNorm, scatterRows, siluGate, visionAttention, visionRo
 
 const MAX_NEW_TOKENS = 512;
 
-// Config, tokenizer and weights of a checkpoint folder. Weights keep their published names, except where matrices that read the same
-// input are joined, so that one product does the work of two or three.
+// Loads config, tokenizer and weights from a checkpoint folder. Weights keep their published names, except that matrices with the
+// same input are joined, so that one product does the work of two or three.
 /** @param {Gpu} gpu @param {string} folder */
 export async function load(gpu, folder) {
   const read = (/** @type {string} */ name) => readFile(`${folder}/${name}`);
@@ -52,10 +52,10 @@ export async function load(gpu, folder) {
     const partner = (/** @type {string} */ part) => readRows(checkpoint, name.replace(/(q|gate)_proj/, part));
     let rows = await readRows(checkpoint, name);
     if (name.includes('q_proj')) {
-      // Below each other: a row of the product is [query heads | key heads | value heads], as the attention kernels read it.
+      // Stacked: a row of the product is [query heads | key heads | value heads], the layout that the attention kernels need.
       rows = [...rows, ...(await partner('k_proj')), ...(await partner('v_proj'))];
     } else if (name.includes('gate_proj')) {
-      // In turn: a row of the product is gate 0, up 0, gate 1, up 1, …, so that siluGate finds each gate beside its up.
+      // Alternating: a row of the product is gate 0, up 0, gate 1, up 1, …, so that siluGate finds each gate next to its up.
       const up = await partner('up_proj');
       rows = rows.flatMap((gate, i) => [gate, up[i]]);
     }
@@ -64,13 +64,13 @@ export async function load(gpu, folder) {
     for (const [i, row] of rows.entries()) values.set(row, i * width);
     const shape = width === 1 ? [rows.length] : [rows.length, width];
     const joined = name.replace('q_proj', 'qkv_proj').replace('gate_proj', 'gate_up_proj');
-    weights[joined] = upload(gpu, values, shape, joined, dtype); // 16 bits here, too: kernels widen what they read
+    weights[joined] = upload(gpu, values, shape, joined, dtype); // 16 bits on the GPU too: kernels convert to f32
   }
   await checkpoint.close();
   return { gpu, config, imageConfig, tokenizer, weights };
 }
 
-// The rows of a tensor as stored, in 16 bits a number. Of a vector, each number is a row; of the convolution, each filter.
+// The rows of a tensor as stored, with 16 bits per number. A vector has one number per row, the convolution one filter per row.
 /** @param {Checkpoint} checkpoint @param {string} name */
 async function readRows(checkpoint, name) {
   const { shape, sizeBytes } = checkpoint.entry(name);
@@ -81,23 +81,23 @@ async function readRows(checkpoint, name) {
   return Array.from({ length: shape[0] }, (_, row) => values.subarray(row * width, (row + 1) * width));
 }
 
-// Picture → resized RGB → patches; messages → prompt → ids. All of this on the CPU.
+// On the CPU: image → resized RGB → patches; messages → prompt → ids.
 /** @param {Model} model @param {string} path @param {string} question @param {string} system */
 export async function readInputs({ config, imageConfig, tokenizer }, path, question, system) {
   const rgb = await loadImage(path, 'picture'); // [height, width, 3]
   const { height, width } = smartResize(rgb.height, rgb.width, imageConfig); // multiples of 28
   const resized = resizeBicubic(rgb, height, width); // [height, width, 3]
-  // A patch has two frames, as the model also reads clips. A still picture fills both.
+  // A patch has two frames, because the model also reads clips. A still image fills both.
   const { pixelValues, gridThw } = extractPatches([resized, resized], imageConfig); // [patches, 3 · 2 · 14 · 14]
 
   const merged = (gridThw[1] * gridThw[2]) / config.vision.spatialMergeSize ** 2;
-  const image = `<image>${'<imagePatch>'.repeat(merged)}</image>`; // a token for each row that the tower makes of it
+  const image = `<image>${'<imagePatch>'.repeat(merged)}</image>`; // one token per feature row
   const prompt = `<|im_start|>system
 ${system}<|im_end|>
 <|im_start|>user
 ${image}${question}<|im_end|>
 <|im_start|>assistant<|im_end|>
-`; // the published prompt closes the assistant's turn at once
+`; // the published prompt immediately closes the assistant's turn
   return { pixelValues, gridThw, ids: tokenizer.encode(prompt) };
 }
 
@@ -105,7 +105,7 @@ ${image}${question}<|im_end|>
 function linear(pass, { gpu, weights }, x, module) {
   const weight = weights[`${module}.weight`]; // [outDim, inDim]
   const bias = weights[`${module}.bias`] ?? zeros(gpu, 'f32', [weight.shape[0]], 'no bias'); // [outDim]
-  const kernel = x.shape[0] === 1 ? gemv : matmul; // rows share the weights that were read; a single row has a kernel of its own
+  const kernel = x.shape[0] === 1 ? gemv : matmul; // matmul reuses each weight for several rows
   return kernel(pass, { x, weight, bias });
 }
 
@@ -121,21 +121,21 @@ function visionTower(pass, model, pixels, gridThw) {
   const { gpu, config } = model;
   const { depth, headDim, hiddenSize, numHeads, spatialMergeSize, fullAttentionBlockIndexes } = config.vision;
   const patches = pixels.shape[0];
-  const unit = spatialMergeSize ** 2; // patches of a 2x2 square: they come one behind the other, and end as one row
+  const unit = spatialMergeSize ** 2; // the patches of a 2x2 square are consecutive, and are merged into one row at the end
   const merged = patches / unit;
 
-  // Most blocks attend within windows of 8x8 patches, a few to the whole picture. Sorted by window, the patches that one attends to
-  // are neighbours, and two numbers name them: the first row and the end.
+  // Most blocks attend within windows of 8x8 patches, a few to the whole image. Patches are sorted by window, so that those which a
+  // patch attends to are consecutive rows, given by their begin and end.
   const { windowIndex, cuWindowSeqlens, cuSeqlens } = windowLayout([gridThw], config.vision);
   const windows = upload(gpu, segmentOfEach(cuWindowSeqlens), [patches, 2], 'windows');
   const picture = upload(gpu, segmentOfEach(cuSeqlens), [patches, 2], 'picture');
   const index = upload(gpu, windowIndex, [merged], 'windowIndex');
   const byWindow = (/** @type {Tensor} */ x) => {
-    const units = reshape(x, [merged, unit * x.shape[1]]); // the same memory, seen as longer rows
+    const units = reshape(x, [merged, unit * x.shape[1]]); // the same memory as longer rows
     return reshape(gatherRows(pass, { x: units, index }), x.shape);
   };
 
-  // Queries and keys are rotated by angles that grow with a patch's row and column: their product then knows how far apart two are.
+  // Queries and keys are rotated by angles proportional to a patch's row and column, so their product depends on the distance.
   const angles = visionRotaryAngles([gridThw], config.vision); // [patches, headDim / 2]
   const cosAngles = byWindow(upload(gpu, angles.map(Math.cos), [patches, headDim / 2], 'cos'));
   const sinAngles = byWindow(upload(gpu, angles.map(Math.sin), [patches, headDim / 2], 'sin'));
@@ -144,7 +144,7 @@ function visionTower(pass, model, pixels, gridThw) {
   for (let i = 0; i < depth; i++) {
     const block = `vision_model.blocks.${i}`;
     const segments = fullAttentionBlockIndexes.includes(i) ? picture : windows; // [patches, 2]
-    // Tensors made in a scope leave their memory to the next scope: the tower takes no more of it than one block.
+    // Tensors of one scope share their memory with the next scope, so that the tower needs only the memory of one block.
     pass.scope(() => {
       const normed = norm(pass, model, hidden, `${block}.norm1`); // [patches, hiddenSize]
       const qkv = linear(pass, model, normed, `${block}.attn.qkv`); // [patches, 3 · hiddenSize]
@@ -168,7 +168,7 @@ function visionTower(pass, model, pixels, gridThw) {
   return gatherRows(pass, { x: features, index: back }); // [merged, outHiddenSize]
 }
 
-/** Boundaries [0, 4, 12] → begin and end of each row's segment: 0 4 four times, 4 12 eight times. @param {Uint32Array} boundaries */
+/** The segment of each row: boundaries [0, 4, 12] → four times (0, 4), then eight times (4, 12). @param {Uint32Array} boundaries */
 function segmentOfEach(boundaries) {
   const segments = [];
   let begin = 0;
@@ -189,7 +189,7 @@ function projector(pass, model, features) {
   return l2Normalize(pass, { x }, { eps: 1e-12 }); // [merged, hiddenSize]
 }
 
-// What stays on the GPU from step to step: keys and values of all tokens so far, and where tokens stand.
+// What stays on the GPU between steps: the keys and values of all tokens so far, and the positions of all tokens.
 /** @param {Model} model @param {number[]} ids of the prompt @param {GridThw} gridThw @param {number} context */
 function newCache({ gpu, config: { llm, vision } }, ids, gridThw, context) {
   const { headDim, numHiddenLayers, numKeyValueHeads, mropeSection, rope, ropeTheta } = llm;
@@ -197,11 +197,11 @@ function newCache({ gpu, config: { llm, vision } }, ids, gridThw, context) {
     kCache: zeros(gpu, 'f32', [numKeyValueHeads, context, headDim], 'kCache'),
     vCache: zeros(gpu, 'f32', [numKeyValueHeads, context, headDim], 'vCache'),
   }));
-  const start = zeros(gpu, 'u32', [1], 'start'); // where in the cache a pass begins: at 0 for the prompt
+  const start = zeros(gpu, 'u32', [1], 'start'); // the cache index at which a pass begins: 0 for the prompt
 
-  // A token has three positions: time, row, column. In text all three count up together. The tokens of a picture share one time, and
-  // stand at its rows and columns. Each frequency of the rotation turns with one of the three: its axis.
-  const answer = new Array(context - ids.length).fill(llm.eosTokenId); // for the tokens to come: any text token will do
+  // A token has three positions: time, row and column. In text all three count up together. The tokens of an image share one time and
+  // differ in row and column. Each frequency of the rotation uses one of the three, its axis.
+  const answer = new Array(context - ids.length).fill(llm.eosTokenId); // placeholders for the answer: any text token will do
   const marks = { ...llm, spatialMergeSize: vision.spatialMergeSize }; // the ids of <image> and <imagePatch> are in llm
   const { positionIds } = positionsFor(rope, [...ids, ...answer], [{ gridThw }], marks, 'reference'); // [3, context]
   const [first, last] = [Math.min(...positionIds), Math.max(...positionIds)];
@@ -216,7 +216,7 @@ function newCache({ gpu, config: { llm, vision } }, ids, gridThw, context) {
   return { layers, start, rotary, firstPosition };
 }
 
-// The decoder: `hidden` [tokens, hiddenSize] → the most likely next token, written to `token` [1].
+// The decoder: `hidden` [tokens, hiddenSize] → the most likely next token, in `token` [1].
 /** @type {(pass: Pass, model: Model, hidden: Tensor, cache: KvCache, token: Tensor) => void} */
 function decoder(pass, model, hidden, { layers, start, rotary, firstPosition }, token) {
   const { numAttentionHeads: heads, numKeyValueHeads: kvHeads } = model.config.llm;
@@ -244,14 +244,14 @@ function decoder(pass, model, hidden, { layers, start, rotary, firstPosition }, 
   argmax(pass, { logits, out: token });
 }
 
-// The answer's tokens as they come, the end token included: the prompt in one pass, then a pass for each token.
+// Yields the answer's tokens, including the end token: one pass for the prompt, then one pass per token.
 /** @param {Model} model @param {Awaited<ReturnType<typeof readInputs>>} inputs */
 export async function* generate(model, { pixelValues, gridThw, ids }) {
   const { gpu, config, weights } = model;
   const context = ids.length + MAX_NEW_TOKENS;
   const cache = newCache(model, ids, gridThw, context);
   const table = weights['language_model.model.embed_tokens.weight']; // [vocabSize, hiddenSize]
-  const token = zeros(gpu, 'u32', [1], 'token'); // the one that was chosen last
+  const token = zeros(gpu, 'u32', [1], 'token'); // the last chosen token
 
   const prefill = new Pass(gpu, 'prefill');
   const patches = gridThw[1] * gridThw[2];
@@ -261,23 +261,23 @@ export async function* generate(model, { pixelValues, gridThw, ids }) {
   const hidden = embed(prefill, { ids: idTensor, table }); // [tokens, hiddenSize]
   const places = ids.flatMap((id, place) => (id === config.llm.imagePatchToken ? [place] : []));
   const index = upload(gpu, Uint32Array.from(places), [places.length], 'places');
-  scatterRows(prefill, { hidden, features, index }); // the picture's rows in the places of <imagePatch>
+  scatterRows(prefill, { hidden, features, index }); // replaces the rows of <imagePatch> by the image's features
   decoder(prefill, model, hidden, cache, token);
-  await prefill.run(); // as submit, but in parts: a driver may stop what runs for seconds
+  await prefill.run(); // like submit, but in several parts: a driver may kill work that runs for seconds
 
-  // One step is recorded, and submitted again and again: each time it reads `token`, and leaves the next one there.
+  // One step is recorded once and submitted repeatedly. Each time it reads `token` and replaces it by the next one.
   const step = new Pass(gpu, 'step');
   decoder(step, model, embed(step, { ids: token, table }), cache, token);
   for (let place = ids.length; place < context; place++) {
     const [id] = await readTensor(gpu, token);
     yield id;
     if (id === config.llm.eosTokenId) return;
-    gpu.device.queue.writeBuffer(cache.start.pieces[0].buffer, 0, Uint32Array.of(place)); // its place in the cache
+    gpu.device.queue.writeBuffer(cache.start.pieces[0].buffer, 0, Uint32Array.of(place)); // its index in the cache
     await step.submit();
   }
 }
 
-// Where the file is run, and not imported.
+// Only if this file is run, not imported.
 if (process.argv[1]?.endsWith('00-the-whole-model.js')) {
   const folder = fileURLToPath(new URL('../weights/m2-tiny', import.meta.url));
   const [example] = JSON.parse(await readFile(`${folder}/examples/examples.json`, 'utf8'));
@@ -290,6 +290,6 @@ if (process.argv[1]?.endsWith('00-the-whole-model.js')) {
     for await (const id of generate(model, inputs)) process.stdout.write(text.push(id));
     console.log(text.end());
   } finally {
-    gpu.destroy(); // its memory too; the process can end
+    gpu.destroy(); // frees all memory and lets the process exit
   }
 }

@@ -1,5 +1,5 @@
 // @ts-check
-// Asks the bundled model about one of its example pictures and shows the answer as it comes.
+// Asks the bundled model about one of its example images and streams the answer.
 // Run: npm run build && node examples/01-ask-about-a-picture.js
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
@@ -26,5 +26,5 @@ try {
   const { boxed } = await stream.result;
   console.log(`\n\nboxed: ${boxed}`);
 } finally {
-  await model.destroy(); // the device ends too, and with it the process
+  await model.destroy(); // also destroys the device, so that the process can exit
 }

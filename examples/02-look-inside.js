@@ -1,5 +1,5 @@
 // @ts-check
-// Runs one prompt and lists every stage on the way, from the patches to the logits (docs/MODEL.md, section 8).
+// Runs one prompt and lists every stage, from the patches to the logits (docs/MODEL.md, section 8).
 // Run: npm run build && node examples/02-look-inside.js
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';

@@ -1,5 +1,5 @@
 // @ts-check
-// Declares a new kernel from a WGSL text, checks it against its float64 definition, and runs it on typed arrays.
+// Defines a new kernel with its WGSL text, checks it against its float64 reference, and runs it on typed arrays.
 // Run: npm run build && node examples/03-write-a-kernel.js
 import { checkKernel, defineKernel, flatGroup, openGpu, read, write } from 'm2-reasoning';
 

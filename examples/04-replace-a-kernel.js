@@ -1,5 +1,5 @@
 // @ts-check
-// Replaces one kernel of the model by a variant, checks it, and asks the bundled model with it: the answer is the same.
+// Makes a variant of a kernel, checks it, and runs the bundled model with it: the answer stays the same.
 // Run: npm run build && node examples/04-replace-a-kernel.js
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';

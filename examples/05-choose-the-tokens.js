@@ -1,5 +1,5 @@
 // @ts-check
-// Lets the model think freely, and forces one of A, B, C, D where its answer begins: a logits processor bans all other tokens.
+// Lets the model reason freely, then forces its answer to be A, B, C or D: a logits processor bans all other tokens.
 // Run: npm run build && node examples/05-choose-the-tokens.js
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
@@ -13,7 +13,7 @@ const model = await M2Reasoning.load(fileURLToPath(folder));
 try {
   const { tokenizer } = model.processor;
   const boxes = ['A', 'B', 'C', 'D'].map((letter) => tokenizer.encode(`\\boxed{${letter}`));
-  const opening = boxes[0].slice(0, -1); // the tokens before the letter's
+  const opening = boxes[0].slice(0, -1); // the tokens before the letter
   const letters = boxes.map((ids) => ids[ids.length - 1]);
 
   /** @type {import('m2-reasoning').LogitsProcessor} */

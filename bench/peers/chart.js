@@ -1,4 +1,4 @@
-// The measures of one run as bars, in SVG.
+// Draws the measures of one run as an SVG bar chart.
 
 // @ts-check
 const WIDTH = 760;

@@ -1,4 +1,4 @@
-// The child process of one engine: opens it and runs its tasks, one at a time. See EngineProcess.
+// The main file of an engine's child process: opens the engine and runs its tasks one at a time. See EngineProcess.
 
 // @ts-check
 /** @type {Record<string, any>} */
@@ -12,4 +12,4 @@ process.on('message', async (/** @type {{ task: string, args: object }} */ { tas
     process.send?.({ error: error instanceof Error ? error.message : String(error) });
   }
 });
-process.on('disconnect', () => process.exit()); // drivers and thread pools may not let it end by itself
+process.on('disconnect', () => process.exit()); // drivers and thread pools may keep the process alive

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 const MAIN = fileURLToPath(new URL('./engineMain.js', import.meta.url));
 const TIMEOUT_MS = 15 * 60_000; // llama.cpp compiles for minutes at its first load on a software adapter
 
-/** One engine in a process of its own, so that a crash of it is an error here and nothing more. */
+/** An engine in a process of its own, so that a crash of the engine is only an error here. */
 export class EngineProcess {
   /** @type {import('node:child_process').ChildProcess} */
   #child;
@@ -27,14 +27,16 @@ export class EngineProcess {
   }
 
   /**
-   * @param {string} task `open` first: it returns the engine's `info`
+   * Runs a task.
+   *
+   * @param {string} task first `open`, which returns the engine's `info`
    * @param {object} args
-   * @returns {Promise<any>} what the task returns
-   * @throws Error what the engine reports, that its process ended, or that it takes too long
+   * @returns {Promise<any>} the result of the task
+   * @throws Error if the engine reports one, its process ends, or it takes too long
    */
   async call(task, args) {
     const answer = this.#answer();
-    if (this.#child.connected) this.#child.send({ task, args }, () => {}); // a failure to send shows as the exit
+    if (this.#child.connected) this.#child.send({ task, args }, () => {}); // a failure to send is reported as the exit
     return answer;
   }
 

@@ -3,7 +3,7 @@
 //   header     'GGUF', version, number of tensors, number of metadata entries
 //   metadata   for each entry: key, type, value
 //   tensors    for each tensor: name, dimensions (fastest first), type, offset of its data
-//   data       each tensor's values, every one from a multiple of 32 bytes on
+//   data       each tensor's values, starting at a multiple of 32 bytes
 //
 // Follows: docs/gguf.md of ggml
 
@@ -18,7 +18,7 @@ import { open } from 'node:fs/promises';
  * @property {string} name
  * @property {readonly number[]} shape row-major, slowest dimension first
  * @property {'F32' | 'F16'} type
- * @property {() => AsyncIterable<Uint8Array>} data the values' bytes, in pieces
+ * @property {() => AsyncIterable<Uint8Array>} data the bytes of the values, in chunks
  */
 
 const VERSION = 3;

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Imports a peer's package. Its types stay unknown, so that this folder is checked where no peer is installed.
+ * Imports a peer's package, without types, so that this folder can be type-checked without any peer installed.
  *
  * @param {string} name
  * @returns {Promise<any>}

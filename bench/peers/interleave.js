@@ -10,19 +10,19 @@ import { EngineProcess } from './engineProcess.js';
  * @property {object} options for the module's `open`
  * @property {Record<string, string>} [env]
  *
- * @typedef {object} Engine an engine that is open, or the problem that it had
+ * @typedef {object} Engine an open engine, or its problem
  * @property {string} name
  * @property {EngineProcess} process
  * @property {any} info
- * @property {string | null} agreement what the check found
+ * @property {string | null} agreement the result of the check
  * @property {string | null} problem
  *
  * @typedef {object} Row
  * @property {string} engine
- * @property {string} [device] the adapter, as the engine calls it
+ * @property {string} [device] the engine's name for the adapter
  * @property {number} [median]
  * @property {readonly number[]} [runs]
- * @property {{ median: number, low: number, high: number }} [ratio] speed of the first engine over this one's, run by run
+ * @property {{ median: number, low: number, high: number }} [ratio] speed of the first engine divided by this one's, run by run
  * @property {string} [agreement]
  * @property {string} [problem]
  */
@@ -43,7 +43,7 @@ export async function openEngines(specs) {
 }
 
 /**
- * Runs `body` for an engine that has had no problem yet; an error becomes its problem, and its process ends.
+ * Runs `body` for an engine without a problem. An error becomes the engine's problem and ends its process.
  *
  * @param {Engine} engine
  * @param {() => Promise<void>} body
@@ -59,11 +59,13 @@ export async function attempt(engine, body) {
 }
 
 /**
- * @param {readonly Engine[]} engines the first is the one that ratios compare with
+ * Times the engines in turns.
+ *
+ * @param {readonly Engine[]} engines ratios compare with the first
  * @param {{ rounds: number, warmups: number }} times
- * @param {(process: EngineProcess) => Promise<number>} run one run's speed: more is better
+ * @param {(process: EngineProcess) => Promise<number>} run returns the speed of one run; higher is better
  * @returns {Promise<Row[]>}
- * @throws Error the problem of the first engine: there is nothing to compare with then
+ * @throws Error if the first engine has a problem, so that there is nothing to compare with
  */
 export async function interleave(engines, { rounds, warmups }, run) {
   /** @type {number[][]} */

@@ -1,5 +1,5 @@
-// The library as its users see it. By path: this folder has a package.json of its own, for the peers, and so the name
-// 'm2-reasoning' does not lead to the package around it.
+// The library as its users see it. Imported by path, because this folder has its own package.json for the peers, so that the name
+// 'm2-reasoning' does not resolve to the surrounding package.
 
 // @ts-check
 export * from '../../dist/index.js';

@@ -1,14 +1,14 @@
-// A large float matrix product: our kernels beside those of onnxruntime and TensorFlow.js.
+// A large f32 matrix product: our kernels compared with onnxruntime and TensorFlow.js.
 
 // @ts-check
 import { attempt, interleave, openEngines } from './interleave.js';
 import { expectedRows } from './matmulInputs.js';
 
-/** The kernels that the rows of m2-reasoning run: what its fast set has for the adapter, and the plain one. */
+/** The kernels for the rows of m2-reasoning: that of the fast set for this adapter, and the plain one. */
 const FAST_KERNEL = 'fast';
 const PLAIN_KERNEL = 'plain';
 
-const MAX_ERROR = 1e-5; // of the largest value; f32 sums of 1024 products stay far below
+const MAX_ERROR = 1e-5; // relative to the largest value; f32 sums of 1024 products are far below
 
 /**
  * @param {{ size: number, chain: number, rounds: number, warmups: number }} settings
@@ -56,7 +56,7 @@ export async function measureMatmul({ size, chain, rounds, warmups }) {
 }
 
 /**
- * The largest difference over the largest expected value.
+ * The largest difference divided by the largest expected magnitude.
  *
  * @param {readonly number[]} actual
  * @param {readonly number[]} expected

@@ -1,23 +1,25 @@
-// The numbers of the matmul measure, the same in every engine, and what should come out.
+// The inputs of the matmul measure, the same for every engine, and the expected results.
 
 // @ts-check
 
 /**
  * @param {number} size
- * @returns {{ x0: Float32Array, weight: Float32Array, weightBf16: Uint16Array, rows: number[] }} matrices
- *   [size, size]; `weight` holds values that bf16 can hold, with a variance of 1 / size, so that a chain of products
- *   neither grows nor fades; `rows`: those of the result that are read back
+ * @returns {{ x0: Float32Array, weight: Float32Array, weightBf16: Uint16Array, rows: number[] }} matrices [size, size]. The values
+ *   of `weight` are exact in bf16 and have a variance of 1 / size, so that a chain of products neither grows nor shrinks. `rows`
+ *   are the rows of the result to read back
  */
 export function matmulInputs(size) {
   const x0 = randomValues(size * size, 1, 1);
   const weight = randomValues(size * size, 2, Math.sqrt(3 / size));
   const bits = new Uint32Array(weight.buffer);
-  const weightBf16 = Uint16Array.from(bits, (value) => value >>> 16); // cut, not rounded: only the numbers must agree
+  const weightBf16 = Uint16Array.from(bits, (value) => value >>> 16); // truncated: any bf16 values will do
   for (let i = 0; i < bits.length; i++) bits[i] = weightBf16[i] << 16;
   return { x0, weight, weightBf16, rows: [0, 37, size >> 1, size - 1] };
 }
 
 /**
+ * The transpose.
+ *
  * @param {Float32Array} matrix [size, size]
  * @param {number} size
  */
@@ -47,7 +49,7 @@ export function expectedRows(size, chain) {
   });
 }
 
-/** Values in [-scale, scale) from a hash of their place. @param {number} count @param {number} seed @param {number} scale */
+/** Values in [-scale, scale) from a hash of their index. @param {number} count @param {number} seed @param {number} scale */
 function randomValues(count, seed, scale) {
   return Float32Array.from({ length: count }, (_, i) => {
     let x = Math.imul(i + 1, 0x9e3779b9) ^ Math.imul(seed, 0x7feb352d);

@@ -1,4 +1,4 @@
-// Writes ONNX models of a few nodes: the protobuf messages of onnx.proto by hand, as bytes.
+// Writes small ONNX models: the protobuf messages of onnx.proto, encoded by hand.
 
 // @ts-check
 
@@ -8,15 +8,15 @@ const IR_VERSION = 10;
 const OPSET = 17;
 
 /**
- * `out = rows of (scale · x0 · Wᵀ · Wᵀ …)`, with `chain` products. `scale` is the one input, so that nothing can be
- * computed when the model is loaded, and nothing large is copied when it runs.
+ * `out = rows of (scale · x0 · Wᵀ · Wᵀ …)`, with `chain` products. `scale` is the only input, so that nothing can be computed when
+ * the model is loaded, and nothing large is copied when it runs.
  *
  * @param {object} graph
  * @param {number} graph.size x0 and W are [size, size]
  * @param {number} graph.chain
  * @param {Float32Array} graph.x0
- * @param {Float32Array} graph.transposedWeight Wᵀ, as MatMul wants its right side
- * @param {readonly number[]} graph.rows those of the last product that come out
+ * @param {Float32Array} graph.transposedWeight Wᵀ, the right operand of MatMul
+ * @param {readonly number[]} graph.rows the rows of the last product to output
  * @returns {Uint8Array}
  */
 export function matmulChainModel({ size, chain, x0, transposedWeight, rows }) {
@@ -85,7 +85,7 @@ function bytesField(field, bytes) {
   return Buffer.concat([Buffer.from([...varint((field << 3) | 2), ...varint(bytes.byteLength)]), bytes]);
 }
 
-/** Seven bits a byte, lowest first. @param {number} value below 2^31 */
+/** Seven bits per byte, lowest first. @param {number} value below 2^31 */
 function varint(value) {
   const bytes = [];
   for (; value > 0x7f; value >>>= 7) bytes.push((value & 0x7f) | 0x80);

@@ -11,7 +11,7 @@ const PIECE_BYTES = 8 * 2 ** 20;
 const NORMAL = 1; // kinds of tokens
 const CONTROL = 3;
 
-/** Names of llama.cpp for those of a Qwen2 checkpoint. */
+/** The names of Qwen2's modules in llama.cpp. */
 const MODULES = {
   'model.embed_tokens': 'token_embd',
   'model.norm': 'output_norm',
@@ -102,7 +102,7 @@ function bf16ToF16(values) {
   return new Uint8Array(values.map((value) => f16OfBf16[value]).buffer);
 }
 
-/** The nearest f16 of each bf16: exact from 2^-14 to 65504, at most 2^-25 off below. */
+/** The nearest f16 for each bf16: exact from 2^-14 to 65504, and off by at most 2^-25 below. */
 const f16OfBf16 = Uint16Array.from({ length: 2 ** 16 }, (_, bits) => {
   const sign = bits & 0x8000;
   const exponent = ((bits >>> 7) & 0xff) - 127;
@@ -139,7 +139,7 @@ function metadataOf(llm) {
   ];
 }
 
-/** The 256 bytes, one merged pair, and fillers: prompts come as ids, so no text is ever looked up. @param {number} size */
+/** The 256 bytes, one merged pair, and fillers. Prompts are given as ids, so the tokens' texts do not matter. @param {number} size */
 function vocabularyOf(size) {
   const bytes = Array.from({ length: 256 }, (_, byte) => byteCharacter(byte));
   const tokens = [...bytes, 'ab'];
@@ -147,7 +147,7 @@ function vocabularyOf(size) {
   return { tokens, kinds: tokens.map((_, id) => (id <= 256 ? NORMAL : CONTROL)) };
 }
 
-/** How byte-level BPE spells a byte: itself if it is a visible character, else the next letter from 256 on. @param {number} byte */
+/** The letter for a byte in byte-level BPE: the byte itself if it is visible, else the next letter from 256 on. @param {number} byte */
 function byteCharacter(byte) {
   const visible = (/** @type {number} */ b) => (b >= 33 && b <= 126) || (b >= 161 && b !== 173);
   if (visible(byte)) return String.fromCodePoint(byte);

@@ -1,14 +1,14 @@
-// m2-reasoning beside other engines: same adapter, same numbers, same run.
+// Compares m2-reasoning with other engines, with the same adapter and the same numbers, in the same run.
 //
-//   npm ci --prefix bench/peers --ignore-scripts     once; onnxruntime's install script would fetch CUDA
-//   npm run bench:peers                              everything: minutes on a GPU, an hour or so on a software adapter
-//   npm run bench:peers -- --quick                   whether everything works; stores nothing
+//   npm ci --prefix bench/peers --ignore-scripts     once; onnxruntime's install script would download CUDA
+//   npm run bench:peers                              everything: minutes on a GPU, about an hour on a software adapter
+//   npm run bench:peers -- --quick                   only tests that everything works; stores nothing
 //   npm run bench:peers -- --only matmul,m2-tiny     some of matmul, m2-tiny, 0.5b
 //
-// VK_DRIVER_FILES chooses the driver of all engines; where one driver shows several adapters, hide all but one.
-// Every engine runs in a process of its own, is checked before it is timed, and they take turns: A B C A B C.
-// Prints a table and stores results/<date>-<adapter>.json and .svg. A benchmark prints; tests check.
-// A software adapter shares the processor with the CPU engines: their rows say what the machine can do.
+// VK_DRIVER_FILES chooses the driver of all engines. If a driver has several adapters, hide all but one.
+// Every engine runs in its own process and is checked before it is timed. The engines are timed in turns: A B C A B C.
+// Prints a table and stores results/<date>-<adapter>.json and .svg.
+// A software adapter uses the same processor as the CPU engines: their rows show what the machine can do.
 
 // @ts-check
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -23,9 +23,9 @@ import { measureTextModel } from './textModel.js';
 /**
  * @typedef {object} Measure
  * @property {string} name
- * @property {string} unit more is better
+ * @property {string} unit higher is better
  * @property {string} note
- * @property {readonly import('./interleave.js').Row[]} rows the first is what ratios compare with
+ * @property {readonly import('./interleave.js').Row[]} rows ratios compare with the first
  */
 
 const PARTS = ['matmul', 'm2-tiny', '0.5b'];
@@ -71,7 +71,7 @@ function matmul() {
 
 /** @param {'m2-tiny' | '0.5b'} shape */
 function text(shape) {
-  const decode = shape === 'm2-tiny' ? 64 : 16; // a fair part of a second
+  const decode = shape === 'm2-tiny' ? 64 : 16; // long enough to time
   const lengths = values.quick
     ? { context: 16, decode: 4, prefill: 32 }
     : { context: 64, decode, prefill: 128 };

@@ -8,7 +8,7 @@
 //         │         │         │         │          │  █      │    each step:   two k: one word is two weights (░░),
 //         └─────────┘         └─────────┘          └─────────┘                  three loads for two products
 //
-// Sums are f32: two k are added to each other first, then to what came before.
+// Sums are f32: the two products of a step are added first, then added to the sum.
 
 override WORKGROUP_M: u32 = 4u;  // threads along the rows of out
 override WORKGROUP_N: u32 = 16u;  // threads along its columns
@@ -40,7 +40,7 @@ fn main(@builtin(global_invocation_id) thread: vec3u) {
   let weightStart = pieceCol * params.inDim;
 
   var sum = 0.0;
-  // Rows of odd length start in the middle of a word: they go one k at a time.
+  // Rows of odd length may start in the middle of a word, so they are read one k at a time.
   let pairedDim = select(0u, params.inDim, (params.inDim & 1u) == 0u);
   for (var k = 0u; k < pairedDim; k += 2u) {
     let w = weightPair(weightStart + k);

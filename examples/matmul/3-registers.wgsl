@@ -11,7 +11,7 @@
 //         │         │         │         │          │  ████   │
 //         └─────────┘         └─────────┘          └─────────┘
 //
-// Sums are f32: two k are added to each other first, then to what came before. The plain src/kernels/plain/matmul.wgsl does the same.
+// Sums are f32: the two products of a step are added first, then added to the sum. src/kernels/plain/matmul.wgsl does the same.
 
 override WORKGROUP_M: u32 = 4u;  // threads along the rows of out
 override WORKGROUP_N: u32 = 16u;  // threads along its columns
@@ -39,15 +39,15 @@ fn main(@builtin(global_invocation_id) thread: vec3u) {
   if (firstCol >= params.weightRows || firstRow >= params.rows) {
     return;
   }
-  // Rows and columns past the edge compute the last one again, and are not stored.
+  // Rows and columns past the edge recompute the last one, and are not stored.
   let xStart = min(firstRow + vec4u(0u, 1u, 2u, 3u), vec4u(params.rows - 1u)) * params.inDim;
   let weightStart = min(firstCol + vec4u(0u, 1u, 2u, 3u), vec4u(params.weightRows - 1u)) * params.inDim;
 
-  var acc0 = vec4f(0.0);  // row firstRow + 0, columns firstCol + 0, 1, 2, 3; an array would go through memory
+  var acc0 = vec4f(0.0);  // row firstRow + 0, columns firstCol + 0, 1, 2, 3; an array could end up in memory instead of registers
   var acc1 = vec4f(0.0);
   var acc2 = vec4f(0.0);
   var acc3 = vec4f(0.0);
-  // Rows of odd length start in the middle of a word: they go one k at a time.
+  // Rows of odd length may start in the middle of a word, so they are read one k at a time.
   let pairedDim = select(0u, params.inDim, (params.inDim & 1u) == 0u);
   for (var k = 0u; k < pairedDim; k += 2u) {
     let w0 = weightPair(weightStart.x + k);
@@ -76,7 +76,7 @@ fn main(@builtin(global_invocation_id) thread: vec3u) {
   storeRow(firstRow + 3u, firstCol, acc3);
 }
 
-/// Adds the bias to one row of a thread's block and stores what lies within out.
+/// Adds the bias to one row of a thread's block and stores the values that are inside out.
 fn storeRow(row: u32, firstCol: u32, acc: vec4f) {
   for (var n = 0u; n < 4u; n++) {
     if (row < params.rows && firstCol + n < params.weightRows) {

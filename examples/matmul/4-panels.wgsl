@@ -11,7 +11,7 @@
 //     x as transposeRows    a panel: eight
 //     leaves it             rows of weight
 //
-// Sums are f32, in the order of k. src/kernels/fast/linear/matmulPanels.wgsl is this text with a choice of what becomes of the sums.
+// Sums are f32, in the order of k. src/kernels/fast/linear/matmulPanels.wgsl is the same kernel with a choice of endings.
 
 override WORKGROUP_M: u32 = 8u;  // threads along the rows of out
 override WORKGROUP_N: u32 = 8u;  // threads along its columns
@@ -91,7 +91,7 @@ fn main(@builtin(global_invocation_id) thread: vec3u) {
   storeRow(firstRow + 7u, firstCol, upper7, lower7);
 }
 
-/// Adds the bias to one row of a thread's block and stores what lies within out.
+/// Adds the bias to one row of a thread's block and stores the values that are inside out.
 fn storeRow(row: u32, firstCol: u32, upper: vec4f, lower: vec4f) {
   for (var n = 0u; n < 4u; n++) {
     store(row, firstCol + n, upper[n]);

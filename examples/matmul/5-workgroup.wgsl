@@ -1,4 +1,4 @@
-// matmul, step 5: the block of step 3, from tiles that a workgroup shares.
+// matmul, step 5: the block of step 3, computed from tiles that a workgroup shares.
 //
 //   out[row, col] = Σ_k x[row, k] · weight[col, k] + bias[col]
 //
@@ -76,7 +76,7 @@ fn main(
   storeRow(firstRow + 3u, firstCol, acc3);
 }
 
-/// Column k of x, four rows of it. Rows past the edge are the last one again, and are not stored.
+/// Four rows of column k of x. Rows past the edge repeat the last one, and are not stored.
 fn fourOfX(firstRow: u32, k: u32) -> vec4f {
   if (k >= params.inDim) {
     return vec4f(0.0);
@@ -85,7 +85,7 @@ fn fourOfX(firstRow: u32, k: u32) -> vec4f {
   return vec4f(x[i.x], x[i.y], x[i.z], x[i.w]);
 }
 
-/// The same of weight.
+/// The same for weight.
 fn fourOfWeight(firstCol: u32, k: u32) -> vec4f {
   if (k >= params.inDim) {
     return vec4f(0.0);
@@ -94,7 +94,7 @@ fn fourOfWeight(firstCol: u32, k: u32) -> vec4f {
   return vec4f(weightAt(i.x), weightAt(i.y), weightAt(i.z), weightAt(i.w));
 }
 
-/// Adds the bias to one row of a thread's block and stores what lies within out.
+/// Adds the bias to one row of a thread's block and stores the values that are inside out.
 fn storeRow(row: u32, firstCol: u32, acc: vec4f) {
   for (var n = 0u; n < 4u; n++) {
     if (row < params.rows && firstCol + n < params.weightRows) {

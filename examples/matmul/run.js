@@ -1,6 +1,6 @@
 // @ts-check
-// Checks every step of docs/kernel-ladder.md, then times them in rounds that take turns.
-// Run: npm run build && node examples/matmul/run.js [--size N]      a product of N x N and N x N, weights in bf16; default 512
+// Checks every step of docs/kernel-ladder.md, then times them in turns.
+// Run: npm run build && node examples/matmul/run.js [--size N]      N x N times N x N, with weights in bf16; default 512
 import { parseArgs } from 'node:util';
 import { benchKernel, checkKernel, defineKernel, openGpu } from 'm2-reasoning';
 import { steps } from './steps.js';
@@ -13,7 +13,7 @@ if (!Number.isInteger(size) || size < 1)
 
 const timed = steps.map(({ name, kernels }) => ({
   name,
-  // benchKernel checks before it times: here all is checked once, and in the rounds the first case is enough.
+  // benchKernel checks before it times. All cases are checked once below, so that in the rounds the first one is enough.
   kernels: kernels.map(({ declaration }) =>
     defineKernel({ ...declaration, cases: [{ ...declaration.cases[0], weightDtype: 'bf16' }] }),
   ),
@@ -27,7 +27,7 @@ try {
     const wrong = (await checkKernel(gpu, kernel)).filter(({ ok }) => !ok);
     if (wrong.length > 0)
       throw new Error(`${kernel.declaration.name}: ${wrong[0].case}: ${wrong[0].verdict}`);
-    console.log(`${kernel.declaration.name}: right`);
+    console.log(`${kernel.declaration.name}: correct`);
   }
 
   /** @type {number[][]} microseconds, by round and step */
@@ -53,7 +53,7 @@ try {
 
 /**
  * @param {import('m2-reasoning').Kernel[]} parts
- * @returns {Promise<number>} of one call of each, one after the other
+ * @returns {Promise<number>} microseconds of one call of each
  */
 async function microseconds(parts) {
   let sum = 0;

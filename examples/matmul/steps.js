@@ -1,11 +1,11 @@
 // @ts-check
-// The steps of docs/kernel-ladder.md as kernels: each has the contract, cases and tolerance of the library's own.
+// The steps of docs/kernel-ladder.md as kernels with the contract, cases and tolerance of the library's own kernels.
 import { defineKernel, kernels, readPanel, readWeight } from 'm2-reasoning';
 
 const { matmul, matmulPanels, transposeRows } = kernels;
 
 /**
- * One value of out per thread, or a block of `perThread` x `perThread`.
+ * The dispatch for blocks of `perThread` x `perThread` values of out per thread.
  *
  * @param {number} perThread
  * @returns {(sizes: Record<string, number>, constants: Record<string, number>) => number[]}
@@ -32,7 +32,7 @@ const registers = matmul.variant({
   code: new URL('./3-registers.wgsl', import.meta.url),
   dispatch: blocks(4),
 });
-// Not variants: a variant keeps all constants, and these texts have other ones.
+// Not variants, because a variant keeps all constants, but these texts have different ones.
 const panels = defineKernel({
   ...matmulPanels.declaration,
   name: '4-panels',
@@ -50,7 +50,7 @@ const workgroup = defineKernel({
 });
 
 /**
- * What each step runs, in this order. Step 4 wants x transposed: that is part of what it costs.
+ * The kernels of each step. Step 4 also transposes x, which is part of its cost.
  *
  * @type {{ name: string, kernels: import('m2-reasoning').Kernel[] }[]}
  */

@@ -1,5 +1,5 @@
 // @ts-check
-// Says what is still wrong with a puzzle: the gaps left in its text, and the cases that are not right yet.
+// Shows what is still wrong with a puzzle: the gaps left in its text, and the cases that fail.
 // Run: npm run build && node examples/puzzles/check.js rmsNorm | mRope | windowAttention
 import { KernelError, openGpu } from 'm2-reasoning';
 import { checkPuzzle, puzzles } from './puzzles.js';
@@ -20,12 +20,12 @@ try {
     console.log(`Solved. Compare it with ${solution}.`);
   } else {
     for (const gap of gaps) console.log(gap);
-    console.log(`Not solved: ${right} of ${rows.length} checks are right. The solution is ${solution}.`);
+    console.log(`Not solved: ${right} of ${rows.length} checks pass. The solution is ${solution}.`);
     process.exitCode = 1;
   }
 } catch (error) {
   if (!(error instanceof KernelError)) throw error;
-  console.error(error.message); // it does not compile: file, line, column
+  console.error(error.message); // a compile error: file, line, column
   process.exitCode = 1;
 } finally {
   gpu.destroy();

@@ -8,8 +8,8 @@
 //
 // One thread per pair.
 //
-// Put code in the place of each GAP, comment and all; a line that ends in GAP only keeps the text compiling, and goes too.
-//   node examples/puzzles/check.js mRope        says what is still wrong
+// Replace each GAP comment by code. Lines that end in GAP are only there so that the text compiles: replace them too.
+//   node examples/puzzles/check.js mRope        shows what is still wrong
 // The solution is src/kernels/plain/mRope.wgsl.
 
 override WORKGROUP_SIZE: u32 = 64u;
@@ -46,9 +46,9 @@ fn main(
   let head = pair % pairsPerToken / params.halfDim;
   let i = pair % params.halfDim;
 
-  // GAP 1: the position of this token on the axis of frequency i; the cache holds tokens before this call's first
+  // GAP 1: the position of this token on the axis of frequency i; this call's first token has cache index start[0]
   let position = params.firstPosition;  // GAP
-  // GAP 2: where the tables have this position's frequency i; their row 0 is firstPosition, which may be negative
+  // GAP 2: the index of this position and frequency i in the tables; their row 0 is firstPosition, which may be negative
   let tableIndex = i;  // GAP
   let c = cosTable[tableIndex];
   let s = sinTable[tableIndex];

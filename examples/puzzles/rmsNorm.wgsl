@@ -4,13 +4,13 @@
 //
 //        dim
 //    ┌─────────┐      one workgroup per row:
-//    │ ▓▓▓▓▓▓▓ │  1.  its threads stride over the row and sum the squares (▓), each its own columns,
-//    │         │  2.  a tree in workgroup memory adds the threads' sums,
+//    │ ▓▓▓▓▓▓▓ │  1.  each thread strides over the row and sums the squares (▓) of its own columns,
+//    │         │  2.  a tree reduction in workgroup memory adds the threads' sums,
 //    └─────────┘  3.  the threads stride over the row again and write it.
 //      rows
 //
-// Put code in the place of each GAP, comment and all; a line that ends in GAP only keeps the text compiling, and goes too.
-//   node examples/puzzles/check.js rmsNorm      says what is still wrong
+// Replace each GAP comment by code. Lines that end in GAP are only there so that the text compiles: replace them too.
+//   node examples/puzzles/check.js rmsNorm      shows what is still wrong
 // workgroupSum, flatGroup, unpackWeight and weightWord are in src/kernels/shared. The solution is src/kernels/plain/rmsNorm.wgsl.
 
 override WORKGROUP_SIZE: u32 = 64u;
@@ -40,9 +40,9 @@ fn main(
   let rowStart = row * params.dim;
 
   var sumOfSquares = 0.0;
-  // GAP 1: add up the squares of this thread's columns of the row: thread, thread + WORKGROUP_SIZE, …
+  // GAP 1: sum the squares of this thread's columns of the row: thread, thread + WORKGROUP_SIZE, …
   let meanSquare = workgroupSum(sumOfSquares, thread) / f32(params.dim);
-  // GAP 2: the number that every value of the row is multiplied by
+  // GAP 2: the factor for every value of the row
   let scale = 0.0;  // GAP
 
   // GAP 3: write this thread's columns of the row

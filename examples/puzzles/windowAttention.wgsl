@@ -2,17 +2,17 @@
 //
 //   out[patch, head, :] = Σ_p softmax_p(query · key[p] / sqrt(headDim)) · value[p, :],   p in the patch's window
 //
-//   patches  0 0 0 0 1 1 1 1 1 1 2 2      in window order a window's patches stand in a row,
+//   patches  0 0 0 0 1 1 1 1 1 1 2 2      in window order the patches of a window are consecutive,
 //                    └─ p ─────┘          from segments[patch].x up to segments[patch].y
 //
-// One thread per (head, patch), key after key. The softmax is online: no list of scores, but after each key
+// One thread per (head, patch), key after key. The softmax is online: there is no list of scores, but after each key
 //
 //   rowMax' = max(rowMax, score)                                the largest score so far
-//   shrink  = exp(rowMax - rowMax')                             what was summed so far gets smaller by this
-//   rowSum' = rowSum · shrink + exp(score - rowMax')            and `values` in the same way, divided by rowSum at the end
+//   shrink  = exp(rowMax - rowMax')                             rescales the sums so far to the new maximum
+//   rowSum' = rowSum · shrink + exp(score - rowMax')            and likewise for `values`, which is divided by rowSum at the end
 //
-// Put code in the place of each GAP, comment and all; a line that ends in GAP only keeps the text compiling, and goes too.
-//   node examples/puzzles/check.js windowAttention      says what is still wrong
+// Replace each GAP comment by code. Lines that end in GAP are only there so that the text compiles: replace them too.
+//   node examples/puzzles/check.js windowAttention      shows what is still wrong
 // The solution is src/kernels/plain/visionAttention.wgsl.
 
 const MAX_HEAD_DIM = 256u;
@@ -63,7 +63,7 @@ fn main(
     let score = (dots.x + dots.y) * scale;
 
     let newMax = max(rowMax, score);
-    // GAP 2: the factor that takes what was summed so far from rowMax to newMax, this key's weight, the new rowMax and rowSum
+    // GAP 2: the factor that rescales the sums from rowMax to newMax, this key's weight, the new rowMax and rowSum
     let shrink = 1.0;     // GAP
     let keyWeight = 1.0;  // GAP
     rowSum += 1.0;        // GAP
@@ -74,5 +74,5 @@ fn main(
   }
 
   let outStart = patchIndex * hiddenSize + head * headDim;
-  // GAP 3: write the weighted mean of the values, two by two
+  // GAP 3: write the weighted mean of the values, two at a time
 }

@@ -6,7 +6,7 @@ import { promptOf } from '../../randomModel.js';
 import { importPeer } from '../importPeer.js';
 import { timedTokens } from './timedTokens.js';
 
-const CONTEXT = 256; // tokens; covers every run
+const CONTEXT = 256; // tokens; enough for every run
 
 /** @param {{ gguf: string, gpu: 'vulkan' | false }} options */
 export async function open({ gguf, gpu }) {
@@ -21,11 +21,11 @@ export async function open({ gguf, gpu }) {
     logger: (/** @type {string} */ _level, /** @type {string} */ message) => log.push(message),
   });
   const model = await llama.loadModel({ modelPath: gguf, gpuLayers: gpu ? 'max' : 0 });
-  // Its own choice is at least 4 threads; more than there are cores wait for each other, by spinning, for seconds a token.
+  // By default it uses at least 4 threads. More threads than cores wait for each other by spinning, for seconds per token.
   const threads = gpu ? 1 : await fasterThreads(model);
   const sequence = await sequenceOf(model, threads);
   const devices = gpu ? await llama.getGpuDeviceNames() : [];
-  // ggml leaves out software adapters unless GGML_VK_VISIBLE_DEVICES names them, and then says nothing: ask where the cache is.
+  // Unless GGML_VK_VISIBLE_DEVICES names it, ggml silently skips a software adapter. So check where the KV cache is.
   if (gpu && (devices.length === 0 || (await cacheDevice(log)) !== 'Vulkan0'))
     throw new Error('llama.cpp does not run on Vulkan although it was asked to');
   return {
@@ -38,7 +38,7 @@ export async function open({ gguf, gpu }) {
   };
 }
 
-/** Where the log says that the cache of keys and values lies. Lines come some time after the call. @param {string[]} log */
+/** The device of the KV cache according to the log. Log lines arrive some time after the call. @param {string[]} log */
 async function cacheDevice(log) {
   for (let waits = 0; waits < 100; waits++) {
     const match = /(\S+) KV buffer size/.exec(log.join('\n'));
@@ -48,13 +48,13 @@ async function cacheDevice(log) {
   return null;
 }
 
-/** Weights that one binding can't show stay on the CPU, and so do their products. @param {string[]} log */
+/** The devices of the weights: those larger than one binding stay on the CPU, and so do their products. @param {string[]} log */
 function weightPlacement(log) {
   const sizes = [...log.join('\n').matchAll(/(\S+) model buffer size = +(\d+)/g)];
   return `weights: ${sizes.map(([, device, mebibytes]) => `${device} ${mebibytes} MiB`).join(', ')}`;
 }
 
-/** One thread, or one for each core: what is faster now, with whatever else runs here. @param {any} model */
+/** One thread, or one per core: whichever is faster at the moment. @param {any} model */
 async function fasterThreads(model) {
   let best = { threads: 1, ms: Infinity };
   for (const threads of [1, availableParallelism()]) {

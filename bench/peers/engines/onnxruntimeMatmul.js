@@ -10,7 +10,7 @@ export async function open({ size, chain, provider }) {
   const { InferenceSession, Tensor } = await importPeer('onnxruntime-node');
   const { x0, weight, rows } = matmulInputs(size);
   const model = matmulChainModel({ size, chain, x0, transposedWeight: transposed(weight, size), rows });
-  // The result comes to the CPU, as it does by default: only then does run() wait for the GPU.
+  // By default the result is copied to the CPU, so that run() waits for the GPU.
   const session = await InferenceSession.create(model, { executionProviders: [{ name: provider }] });
   const scale = new Tensor('float32', Float32Array.of(1), [1]);
   return {

@@ -10,7 +10,7 @@ export async function open({ size, chain, kernel, weightDtype }) {
   const { x0, weight, weightBf16, rows } = matmulInputs(size);
   const layout = kernel === 'fast' ? 'panels' : 'rows';
   const quads = gpu.device.features.has('subgroups') ? kernels.matmulPanelsQuad : kernels.matmulPanels;
-  const matmulPanels = gpu.isSoftware ? quads : kernels.matmulPanelsTiled; // as src/model/fast/variants.ts takes them
+  const matmulPanels = gpu.isSoftware ? quads : kernels.matmulPanelsTiled; // as in src/model/fast/variants.ts
   const weights = upload(
     gpu,
     weightDtype === 'bf16' ? weightBf16 : weight,
@@ -26,7 +26,7 @@ export async function open({ size, chain, kernel, weightDtype }) {
   for (let i = 0; i < chain; i++) {
     if (kernel === 'plain') y = kernels.matmul(pass, { x: y, weight: weights, bias });
     else {
-      const xT = kernels.transposeRows(pass, { x: y }); // timed too: it is part of a linear layer
+      const xT = kernels.transposeRows(pass, { x: y }); // timed too, as part of a linear layer
       y = matmulPanels(pass, { xT, weight: weights, bias }, { rows: size });
     }
   }

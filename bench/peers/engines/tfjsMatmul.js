@@ -7,7 +7,7 @@ import { matmulInputs } from '../matmulInputs.js';
 
 /** @param {{ size: number, chain: number }} options */
 export async function open({ size, chain }) {
-  // The backend looks for a page's globals when it is imported. Node crashes when what create() returned is collected.
+  // The backend needs the globals of a web page when it is imported. Node crashes if the result of create() is garbage-collected.
   const gpu = create([]);
   Object.assign(globalThis, globals, { self: globalThis });
   Object.defineProperty(globalThis, 'navigator', { value: { gpu, userAgent: 'Node' }, configurable: true });

@@ -1,10 +1,10 @@
 // @ts-check
 /**
- * Times a generation that reports its tokens as they come.
+ * Times a generation that reports each token.
  *
  * @param {(onToken: (token: number) => void) => Promise<void>} generate
- * @returns {Promise<{ tokens: number[], prefillMs: number, msPerToken: number | null }>} `prefillMs`: from the call to
- *   the first token; `msPerToken`: the mean of the third token and those after it, as some engines bind at the second
+ * @returns {Promise<{ tokens: number[], prefillMs: number, msPerToken: number | null }>} `prefillMs` is the time from the call to
+ *   the first token; `msPerToken` is the mean from the third token on, because some engines set up buffers at the second
  */
 export async function timedTokens(generate) {
   /** @type {number[]} */
