@@ -1,11 +1,11 @@
-// Load, prefill and decode of one model on this machine's adapter, with the fast kernels and, in turn, with the plain ones.
+// Times load, prefill and decode of a model on this machine's adapter, in turns with the fast and the plain kernels.
 //
-//   npm run bench                                    m2-tiny, with a picture
-//   npm run bench -- --shape 0.5b --layers 4         random weights of Qwen2.5-0.5B's shape, four of its 24 layers
-//   npm run bench -- --kernel-set fast               one set alone; --json FILE stores the figures
-//   npm run bench -- --precision fast                the fast set with the decoder in 8-bit integers (the tower in f16 on GPUs)
+//   npm run bench                                    m2-tiny, with an image
+//   npm run bench -- --shape 0.5b --layers 4         random weights in Qwen2.5-0.5B's shape, four of its 24 layers
+//   npm run bench -- --kernel-set fast               only one set; --json FILE stores the figures
+//   npm run bench -- --precision fast                the fast set with the decoder in 8-bit integers (on GPUs, the tower in f16)
 //
-// Prints the median of --runs runs after one warm-up, and the ratio of the two sets run by run. A benchmark prints; tests check.
+// Prints the median of --runs runs after one warm-up, and the median of the run-by-run ratios of the two sets.
 
 // @ts-check
 import { writeFileSync } from 'node:fs';
@@ -121,7 +121,7 @@ function report(set) {
     'per token',
     `${figures.dispatchesPerLayer.toFixed(1)} per layer, embedding and head included`,
   );
-  row('encode', figures.encodeMsPerToken, 'ms per token', 'JavaScript alone, the GPU idle');
+  row('encode', figures.encodeMsPerToken, 'ms per token', 'JavaScript only, while the GPU is idle');
   const reach = `${(read / ideal).toFixed(3)} x the weights once, and the keys and values of ${keys} tokens`;
   row('read', read / 1e6, 'MB per token', reach);
   return figures;
@@ -138,7 +138,7 @@ async function bundled() {
   return { files: tiny, bytes: sizeBytes, label: 'm2-tiny' };
 }
 
-/** Qwen2.5-0.5B's decoder behind the smallest vision tower. */
+/** Qwen2.5-0.5B's decoder shape with a minimal vision tower. */
 async function qwenHalfBillion() {
   const { files, bytes } = randomModel('0.5b', layers);
   const label = `Qwen2.5-0.5B's shape, ${layers} layers, random bf16 weights in memory`;

@@ -1,11 +1,11 @@
-// One prompt and the tokens behind it, timed: what bench.js prints, and the model parts of gpu.js.
+// Times a prompt and the following tokens, for bench.js and for the model parts of gpu.js.
 
 // @ts-check
 import { readFileSync } from 'node:fs';
 import { passCosts, positionsFor } from 'm2-reasoning';
 import { promptOf, tinyFolder } from './randomModel.js';
 
-const ENCODED_RUNS = 61; // of a pass that is compiled and bound; it has room for the tokens of 64
+const ENCODED_RUNS = 61; // of a pass that is already compiled and bound; its read-back has room for 64
 
 /** @typedef {Awaited<ReturnType<typeof runOnce>>} Run */
 
@@ -20,11 +20,11 @@ export async function runOnce(model, inputs, decodeTokens) {
   let encodeMs = 0;
   let prefilledAt = 0;
   let endedAt = 0;
-  let decodedFrom = 0; // the first decode step binds: its token is not counted
+  let decodedFrom = 0; // the first decode step also binds, so its token is not counted
   let dispatchesFrom = 0;
   let dispatches = 0;
   let tokens = 0;
-  let bytesRead = 0; // by the last decode step, as the kernels' contracts have it
+  let bytesRead = 0; // by the last decode step, according to the kernels' declarations
   await model.forward(inputs, {
     steps: 2 + decodeTokens,
     onPass: async (pass) => {
@@ -54,8 +54,8 @@ export async function runOnce(model, inputs, decodeTokens) {
 }
 
 /**
- * Milliseconds of JavaScript to encode one run of a pass. What is encoded is thrown away: a software adapter that ran it would
- * take the core away.
+ * Milliseconds of JavaScript to encode one run of a pass. The commands are thrown away, because a software adapter would compete
+ * for the core while running them.
  *
  * @param {import('m2-reasoning').Pass} pass
  */
@@ -82,7 +82,7 @@ async function encodeTime(pass) {
 }
 
 /**
- * A made-up prompt of text.
+ * An arbitrary text prompt.
  *
  * @param {import('m2-reasoning').M2Reasoning} model
  * @param {number} tokens
@@ -92,7 +92,7 @@ export function randomPrompt(model, tokens) {
   return { inputIds, images: [], positions: positionsOf(model, inputIds, []) };
 }
 
-/** The first example of m2-tiny, with its picture. @param {import('m2-reasoning').M2Reasoning} model */
+/** The first example of m2-tiny, with its image. @param {import('m2-reasoning').M2Reasoning} model */
 export async function examplePrompt(model) {
   const [{ image, question, system }] = JSON.parse(
     readFileSync(`${tinyFolder}/examples/examples.json`, 'utf8'),
@@ -121,12 +121,12 @@ function positionsOf({ config: { llm, vision } }, inputIds, images) {
 }
 
 /**
- * What a decode step has to read: every decoder weight once (of the embedding table one row, but all of it as a tied head), and
- * keys and values.
+ * The bytes that a decode step must read: every decoder weight once (one row of the embedding table, and all of it as the tied
+ * head), and keys and values.
  *
  * @param {import('m2-reasoning').ModelConfig} config
  * @param {number} keys
- * @param {number} [bytesPerWeight] of the layers; the head is in bf16
+ * @param {number} [bytesPerWeight] in the layers; the head is in bf16
  */
 export function decodeBytes({ llm }, keys, bytesPerWeight = 2) {
   const { hiddenSize, numHiddenLayers, numKeyValueHeads, headDim, vocabSize } = llm;
@@ -135,7 +135,7 @@ export function decodeBytes({ llm }, keys, bytesPerWeight = 2) {
 }
 
 /**
- * Operations of a prefill of text: the layers' linear layers and attention, and the head on the last row.
+ * The operations of a text prefill: linear layers and attention of all layers, and the head on the last row.
  *
  * @param {import('m2-reasoning').ModelConfig} config
  * @param {number} tokens
@@ -146,7 +146,7 @@ export function prefillFlops({ llm }, tokens) {
   return numHiddenLayers * (2 * tokens * layerWeights(llm) + attention) + 2 * hiddenSize * vocabSize;
 }
 
-/** @param {import('m2-reasoning').ModelConfig['llm']} llm */
+/** The number of weights in one decoder layer. @param {import('m2-reasoning').ModelConfig['llm']} llm */
 export function layerWeights({ hiddenSize, intermediateSize, numKeyValueHeads, headDim }) {
   const keyDim = numKeyValueHeads * headDim;
   return hiddenSize * (2 * hiddenSize + 2 * keyDim + 3 * intermediateSize + 3) + 2 * keyDim;

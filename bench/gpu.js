@@ -1,14 +1,14 @@
-// One run on a machine with a GPU: is everything right there, how fast is it, and how far from what the card can do?
+// Checks and measures everything in one run on a machine with a GPU: correctness, speed, and the distance from the peak rates.
 //
 //   npm run bench:gpu                                all parts, within ten minutes, into bench/results/<date>-<adapter>
 //   npm run bench:gpu -- --minutes 5 --out DIR       less time, another folder
-//   npm run bench:gpu -- --only rates,linear         some of the parts: README.md lists them
-//   npm run bench:gpu -- --quick                     small sizes: does the script run here?
-//   npm run bench:gpu -- --kernels add,gemv          what the part `kernels` checks; default: all
+//   npm run bench:gpu -- --only rates,linear         some of the parts; README.md lists them
+//   npm run bench:gpu -- --quick                     small sizes, to test that the script works
+//   npm run bench:gpu -- --kernels add,gemv          the kernels that the part `kernels` checks; default: all
 //
-// Each part is a process of its own with a share of the time: one that fails, crashes or hangs costs its own results only.
-// It writes <part>.json row by row, and summary.md and roofline.svg are drawn anew after each part, so a run that is cut off keeps
-// what it has. Exit code: 0, 1 when a part failed or found something wrong, 2 for wrong usage, 130 after Ctrl-C.
+// Each part runs in its own process with a share of the time. If it fails, crashes or hangs, only its own results are lost.
+// It writes <part>.json row by row, and summary.md and roofline.svg are rewritten after each part, so that an interrupted run keeps
+// its results. Exit code: 0 success, 1 if a part failed or found an error, 2 for wrong usage, 130 after Ctrl-C.
 
 // @ts-check
 import { spawn } from 'node:child_process';
@@ -19,7 +19,7 @@ import { parseArgs } from 'node:util';
 import { openGpu } from 'm2-reasoning';
 import { readPart, writePart, writeReport } from './gpu/report.js';
 
-/** The parts, in order, and the seconds that each gets of ten minutes; what one leaves over goes to those behind it. */
+/** The parts in order, and the share of each in seconds of ten minutes. Time that a part does not use goes to later parts. */
 const PARTS = {
   adapter: 15,
   kernels: 90,
@@ -70,7 +70,7 @@ for (const [i, part] of only.entries()) {
   try {
     writeReport(folder, Object.keys(PARTS));
   } catch (error) {
-    failed = true; // the parts go on: what they measure is worth more
+    failed = true; // the other parts still run
     console.error(error);
   }
   if (interrupted) break;
@@ -80,7 +80,7 @@ process.exit(interrupted ? 130 : failed ? 1 : 0);
 
 /**
  * @param {string} part
- * @param {number} seconds it is killed then
+ * @param {number} seconds time after which it is killed
  * @returns {Promise<string>} how its process ended
  */
 async function runPart(part, seconds) {
@@ -99,7 +99,7 @@ async function runPart(part, seconds) {
   return interrupted ? 'interrupted' : ending;
 }
 
-/** The adapter's name as a part of a path. */
+/** The adapter's name in a form for paths. */
 async function slug() {
   const gpu = await openGpu();
   const { device, description } = gpu.info;

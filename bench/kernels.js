@@ -1,9 +1,9 @@
-// The linear kernels beside their controls: as fast as what?
+// Times the linear kernels against baselines ("the control").
 //
 //   npm run bench:kernels                             matmul 1024³, matrix-vector 4096², bf16 weights
 //   npm run bench:kernels -- --size 512 --json FILE
 //
-// Each kernel is checked against float64 first; then all are timed in rounds that take turns. A benchmark prints; tests check.
+// Each kernel is first checked against float64. Then all are timed in turns.
 
 // @ts-check
 import { writeFileSync } from 'node:fs';
@@ -34,7 +34,7 @@ const { values } = parseArgs({
 });
 const [size, vector, rounds] = [values.size, values.vector, values.rounds].map(Number);
 
-/** The control of matrix-vector kernels: one subgroup per row, lanes along the row, weights as stored. */
+/** The control for matrix-vector kernels: one subgroup per row, with its lanes along the row, and weights in rows. */
 const rowPerSubgroup = defineKernel({
   ...kernels.gemv.declaration,
   name: 'one row per subgroup',
@@ -138,7 +138,7 @@ async function matrixVector() {
 
 /**
  * @param {string} name
- * @param {number} work operations of one call; in GB/s the weights' bytes are as many
+ * @param {number} work operations of one call; for GB/s, bytes (a bf16 matrix-vector product has as many operations as bytes)
  * @param {string} unit
  * @param {Pick<import('./linear.js').Way, 'name' | 'checked' | 'record'>[]} contenders the first is the control
  */

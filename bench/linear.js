@@ -1,14 +1,14 @@
-// Every way that the kernels have to do a linear layer on this adapter, ready to be timed: what kernels.js and gpu.js measure.
+// All ways to compute a linear layer on this adapter, for kernels.js and gpu.js to time.
 
 // @ts-check
 import { freeTensors, kernels, Pass, upload, zeros } from 'm2-reasoning';
 
 /**
  * @typedef {object} Way
- * @property {string} name the kernels that it calls
- * @property {import('m2-reasoning').Kernel<any, any>[]} checked the same
- * @property {number} bytes each once: weights, and what goes in and comes out
- * @property {(pass: Pass) => void} record one call
+ * @property {string} name the names of its kernels
+ * @property {import('m2-reasoning').Kernel<any, any>[]} checked its kernels
+ * @property {number} bytes of weights, input and output, each counted once
+ * @property {(pass: Pass) => void} record records one call
  *
  * @typedef {{ rows: Tensor, panels: Tensor, int8: { quants: Tensor, scales: Tensor } | null }} Copy
  * @typedef {{ gpu: import('m2-reasoning').Gpu, outDim: number, inDim: number, copies: Copy[], bias: Tensor }} LinearWeights
@@ -16,12 +16,12 @@ import { freeTensors, kernels, Pass, upload, zeros } from 'm2-reasoning';
  */
 
 /**
- * A weight [outDim, inDim] of made-up numbers: bf16 in rows, bf16 in panels, and 8-bit integers where one binding shows them.
+ * A weight [outDim, inDim] of arbitrary numbers: bf16 in rows, bf16 in panels, and 8-bit integers if they fit one binding.
  *
  * @param {import('m2-reasoning').Gpu} gpu
  * @param {number} outDim
  * @param {number} inDim a multiple of 32
- * @param {number} [copies] calls take them in turn, so that no cache holds what the next one reads
+ * @param {number} [copies] calls use them in turns, so that their data is not in a cache
  * @returns {Promise<LinearWeights>}
  */
 export async function linearWeights(gpu, outDim, inDim, copies = 1) {
@@ -56,11 +56,11 @@ export function freeLinearWeights({ gpu, copies, bias }) {
 }
 
 /**
- * All that the adapter can run.
+ * All ways that the adapter can run.
  *
  * @param {LinearWeights} weights
  * @param {Tensor} x [rows, inDim]
- * @returns {Way[]} the plain one first
+ * @returns {Way[]} the plain way first
  */
 export function linearWays({ gpu, outDim, inDim, copies, bias }, x) {
   const rows = x.shape[0];
@@ -85,7 +85,7 @@ export function linearWays({ gpu, outDim, inDim, copies, bias }, x) {
     record(pass) {
       pass.scope(() => {
         call(pass, copies[calls++ % copies.length]);
-        return undefined; // the next call makes its intermediates in the same memory
+        return undefined; // the next call reuses the memory of the intermediates
       });
     },
   });
@@ -135,12 +135,12 @@ export function linearWays({ gpu, outDim, inDim, copies, bias }, x) {
   ];
 }
 
-/** Between -1 and 1. @param {number} count */
+/** f32 values in [-1, 1). @param {number} count */
 export function numbers(count) {
   return Float32Array.from({ length: count }, (_, i) => ((i * 7919) % 1000) / 500 - 1);
 }
 
-/** bf16 between 0.5 and 2, of both signs. @param {number} count */
+/** bf16 values with magnitudes from 0.5 to 2 and both signs. @param {number} count */
 function halves(count) {
   const values = new Uint16Array(count);
   for (let i = 0; i < Math.min(count, 256); i++) values[i] = 0x3f00 + ((i * 7919) % 256) + ((i & 1) << 15);

@@ -1,4 +1,4 @@
-// Qwen2 text models with random weights: one generator gives every benchmark and every engine its numbers.
+// Qwen2 text models with random weights, the same for every benchmark and every engine.
 
 // @ts-check
 import { readFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { folderFiles } from 'm2-reasoning/node';
 
 export const tinyFolder = fileURLToPath(new URL('../weights/m2-tiny', import.meta.url));
 
-/** What differs from the bundled model's config; names are those of config.json. */
+/** The differences from the bundled model's config, with the names of config.json. */
 export const SHAPES = {
   'm2-tiny': {},
   '0.5b': {
@@ -38,10 +38,10 @@ export const SHAPES = {
 /** @typedef {keyof typeof SHAPES} ShapeName */
 
 /**
- * A checkpoint in bf16 with a decoder of this shape behind the smallest vision tower.
+ * A bf16 checkpoint with a decoder of this shape and a minimal vision tower.
  *
  * @param {ShapeName} shape
- * @param {number} [layers] fewer than the shape has
+ * @param {number} [layers] fewer layers than the shape has
  */
 export function randomModel(shape, layers) {
   const config = JSON.parse(readFileSync(`${tinyFolder}/config.json`, 'utf8'));
@@ -59,7 +59,7 @@ export function randomModel(shape, layers) {
 }
 
 /**
- * Ids of a made-up prompt, none of them special in any of the shapes.
+ * The ids of an arbitrary prompt, without special tokens.
  *
  * @param {number} tokens
  */
@@ -70,8 +70,8 @@ export function promptOf(tokens) {
 const BLOCK_BYTES = 4 * 2 ** 20;
 
 /**
- * The same checkpoint for timing alone: of each tensor the first 4 MiB are generated and then repeated, and all layers have the
- * same. Reading it is as fast as copying memory, and takes 60 MB however many layers there are.
+ * The same checkpoint, for timing only: the first 4 MiB of each tensor are generated and then repeated, and all layers are equal.
+ * Reading it is as fast as copying memory, and takes 60 MB for any number of layers.
  *
  * @param {import('m2-reasoning').ModelFiles} files of `randomModel`
  * @returns {import('m2-reasoning').ModelFiles}

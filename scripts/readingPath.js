@@ -1,11 +1,11 @@
-// The path of a newcomer: from `generate` to the last kernel, with plain kernels and a PNG, chapter by chapter.
+// Measures a newcomer's reading path: from `generate` to the last kernel, with plain kernels and a PNG, in chapters.
 //
-//   npm run path            files and code lines of each chapter, and the minutes that they take
-//   npm run path -- --files the same file by file
+//   npm run path            files, code lines and minutes of each chapter
+//   npm run path -- --files the same for each file
 //
-// Code lines are those that are neither blank nor comment. What stands beside the path (beams, sampling, chat, other image formats,
-// checks of damaged files, everything fast) is not counted: nobody needs it to follow one answer. Of a kernel's declaration what
-// runs is counted: bindings, params, constants, dispatch and definition, not the cases and costs that check and measure it.
+// Code lines are neither blank nor comments. Beam search, sampling, chat, other image formats, checks of damaged files and the fast
+// kernels are not on the path: they are not needed to follow one answer. Of a kernel's declaration only the parts that run are
+// counted (bindings, params, constants, dispatch, reference), not its cases and costs.
 
 // @ts-check
 import { readdirSync, readFileSync } from 'node:fs';
@@ -15,7 +15,7 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const CODE_LINES_PER_MINUTE = 15;
 
-/** Chapters in the order in which they are read; a folder stands for all its files. */
+/** The chapters in reading order. A folder stands for all its files. */
 export const CHAPTERS = /** @type {const} */ ([
   [
     'an answer, as calls',
@@ -69,7 +69,7 @@ function inFolder(folder, names) {
   return names.split(' ').map((name) => `${folder}/${name}.ts`);
 }
 
-/** @returns every file of the path with its code lines, by chapter */
+/** The files of the path with their code lines, by chapter. */
 export function readingPath() {
   return CHAPTERS.map(([title, places]) => ({
     title,

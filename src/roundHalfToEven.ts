@@ -1,4 +1,4 @@
-/** The nearest whole number; a half goes to the even neighbour, as Python's `round` and WGSL's have it. */
+/** Rounds to the nearest integer, and halves to the even neighbour, like `round` in Python and WGSL. */
 export function roundHalfToEven(value: number): number {
   const floor = Math.floor(value);
   if (value - floor !== 0.5) return Math.round(value);

@@ -1,4 +1,4 @@
-// Every way that the kernels have to do the 7B's attention, ready to be timed.
+// All ways to compute the 7B's attention, to be timed.
 
 // @ts-check
 import { kernels, upload } from 'm2-reasoning';
@@ -14,12 +14,12 @@ const SPLIT_KEYS = 128; // as src/model/load/kernelChoice.ts has it for GPUs
 /** @typedef {import('m2-reasoning').Tensor} Tensor */
 
 /**
- * The last `tokens` of `keys` keys attend to those up to themselves.
+ * Causal attention of the last `tokens` tokens over `keys` keys.
  *
  * @param {import('m2-reasoning').Gpu} gpu
- * @param {number} tokens 1: a decode step
+ * @param {number} tokens 1 for a decode step
  * @param {number} keys
- * @param {number} copies caches, which calls take in turn
+ * @param {number} copies number of caches, which calls use in turns
  */
 export function attentionWays(gpu, tokens, keys, copies) {
   const values = numbers(KEY_HEADS * keys * HEAD_DIM);
@@ -28,7 +28,7 @@ export function attentionWays(gpu, tokens, keys, copies) {
   const qkv = upload(gpu, numbers(tokens * QKV_DIM), [tokens, QKV_DIM], 'qkv'); // [tokens, qkvDim]
   const start = upload(gpu, Uint32Array.of(keys - tokens), [1], 'start'); // [1]
   const angles = upload(gpu, numbers(HEAD_DIM), [2, HEAD_DIM / 2], 'angles'); // [2, headDim / 2]
-  const pairs = tokens * (keys - tokens) + (tokens * (tokens + 1)) / 2; // of a query and a key, for each head
+  const pairs = tokens * (keys - tokens) + (tokens * (tokens + 1)) / 2; // pairs of a query and a key, per head
   const bytes = 8 * values.length + 4 * tokens * (QKV_DIM + HEADS * HEAD_DIM);
   let calls = 0;
 
@@ -40,11 +40,11 @@ export function attentionWays(gpu, tokens, keys, copies) {
     record(pass) {
       pass.scope(() => {
         call(pass, caches[calls++ % copies]);
-        return undefined; // the next call makes its intermediates in the same memory
+        return undefined; // the next call reuses the memory of the intermediates
       });
     },
   });
-  /** What one token needs. @param {Pass} pass @param {number} splits */
+  /** The tensors for one token. @param {Pass} pass @param {number} splits */
   const tokenTensors = (pass, splits) => {
     const weights = [splits, KEY_HEADS, Math.ceil(HEADS / KEY_HEADS / 4), keys / splits, 4];
     return {

@@ -1,4 +1,4 @@
-// What gpu.js knows of the adapter, and whether everything is right on it.
+// The parts of gpu.js that describe the adapter and check that everything is correct on it.
 
 // @ts-check
 import { existsSync } from 'node:fs';
@@ -11,12 +11,12 @@ import { short } from './report.js';
 
 const GOLDENS = fileURLToPath(new URL('../../test/goldens', import.meta.url));
 const QUICK_KERNELS = ['add', 'argmax', 'decodeAttention', 'gemv', 'gemvPanels', 'matmulPanels'];
-/** Off by default in Dawn: what would there be with them? */
+/** Features that are off by default in Dawn, to see what they would offer. */
 const TOGGLES = 'enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia';
 
 /** @typedef {import('./part.js').PartRun} PartRun */
 
-/** Features and limits: of the adapter, with and without Dawn's toggles, and of the device that the library opens. @param {PartRun} run */
+/** Features and limits of the adapter (with and without Dawn's toggles) and of the device that the library opens. @param {PartRun} run */
 export async function adapter(run) {
   const add = (/** @type {string} */ name, /** @type {string | number} */ value) =>
     run.add({ name, value }, `${name.padEnd(40)} ${value}`);
@@ -30,7 +30,7 @@ export async function adapter(run) {
   add('features in use', of(device));
   add('node', process.version);
   add('processor', `${cpus()[0].model}, ${cpus().length} threads`);
-  const instances = [create([]), create([TOGGLES])]; // held: Node crashes when one is collected
+  const instances = [create([]), create([TOGGLES])]; // kept: Node crashes if one is garbage-collected
   for (const [i, name] of ['features', 'features with toggles'].entries()) {
     const asked = await instances[i].requestAdapter();
     if (asked === null) continue;
@@ -44,7 +44,7 @@ export async function adapter(run) {
   }
 }
 
-/** Every kernel against float64. @param {PartRun} run */
+/** Checks every kernel against float64. @param {PartRun} run */
 export async function checkedKernels(run) {
   const names = run.kernels ?? (run.quick ? QUICK_KERNELS : Object.keys(kernels));
   for (const name of names) {
@@ -78,7 +78,7 @@ export async function checkedKernels(run) {
   }
 }
 
-/** Every golden case with the fast and with the plain kernels. @param {PartRun} run */
+/** Compares every golden case, with the fast and with the plain kernels. @param {PartRun} run */
 export async function goldens(run) {
   if (!existsSync(GOLDENS)) {
     run.note('there is no folder test/goldens here: nothing was compared');
@@ -99,7 +99,7 @@ export async function goldens(run) {
         const verdict = ok ? 'ok' : `first differs at ${firstDivergence}`;
         run.add(
           { case: name, kernelSet, ok, firstDivergence, ofLargest },
-          `${kernelSet.padEnd(6)} ${name.padEnd(44)} ${verdict}, at most ${short(ofLargest)} of the largest value off`,
+          `${kernelSet.padEnd(6)} ${name.padEnd(44)} ${verdict}, largest relative error ${short(ofLargest)}`,
         );
         if (!ok) run.problem(`${name} with the ${kernelSet} kernels: ${verdict}`);
       } catch (error) {

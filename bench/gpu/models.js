@@ -16,10 +16,10 @@ const FAST = { name: 'fast', options: { kernelSet: 'fast' }, bytesPerWeight: 2 }
 /** @type {Variant} */
 const PLAIN = { name: 'plain', options: { kernelSet: 'plain' }, bytesPerWeight: 2 };
 /** @type {Variant} */
-const INT8 = { name: '8-bit', options: { precision: 'fast' }, bytesPerWeight: 1 + 4 / 32 }; // a scale for each 32
-const SLOW_GFLOP_PER_S = 1000; // a software adapter has less: it gets shorter prompts
+const INT8 = { name: '8-bit', options: { precision: 'fast' }, bytesPerWeight: 1 + 4 / 32 }; // one scale per 32 weights
+const SLOW_GFLOP_PER_S = 1000; // slower (software) adapters get shorter prompts
 
-/** The bundled model with its example, a picture and a question. @param {PartRun} run */
+/** The bundled model with its first example, an image and a question. @param {PartRun} run */
 export async function tiny(run) {
   for (const variant of [FAST, PLAIN]) {
     const model = await M2Reasoning.load(tinyFolder, { ...variant.options, gpu: run.gpu });
@@ -36,8 +36,8 @@ export const halfBillion = (run) => widths(run, '0.5b');
 export const sevenBillion = (run) => widths(run, '7b');
 
 /**
- * One layer, then as many as time and memory have room for: what a layer takes is the difference, and where some are missing the
- * time of all follows from it.
+ * Measures one layer, then as many layers as time and memory allow. The difference gives the time of a layer, from which the time
+ * of all layers is extrapolated if some are missing.
  *
  * @param {PartRun} run
  * @param {'0.5b' | '7b'} width
@@ -59,7 +59,7 @@ async function widths(run, width) {
       if (many === null) layers = Math.floor(layers / 2);
     }
     if (many === null) {
-      run.note(`${shape}, ${variant.name}: there was room for one layer only`);
+      run.note(`${shape}, ${variant.name}: there was room for only one layer`);
       continue;
     }
     const perToken = (many.perToken - one.perToken) / (layers - 1);
@@ -79,11 +79,11 @@ async function widths(run, width) {
   }
 }
 
-/** How many layers can be loaded and run in so many seconds, by what one took. @param {Measured} one @param {number} seconds */
+/** The number of layers that can be loaded and run in `seconds`, estimated from one layer. @param {Measured} one @param {number} seconds */
 function layersInTime({ config: { llm }, loadSeconds, runSeconds }, seconds) {
   const inLayers =
     endToEnd.layerWeights(llm) / (endToEnd.layerWeights(llm) + 2 * llm.hiddenSize * llm.vocabSize);
-  return Math.floor((seconds - loadSeconds) / (inLayers * loadSeconds + runSeconds)); // a run with the head's part: too much
+  return Math.floor((seconds - loadSeconds) / (inLayers * loadSeconds + runSeconds)); // an overestimate: the run includes the head
 }
 
 /**
@@ -91,7 +91,7 @@ function layersInTime({ config: { llm }, loadSeconds, runSeconds }, seconds) {
  * @param {import('../randomModel.js').ShapeName} shape
  * @param {Variant} variant
  * @param {number} layers
- * @returns {Promise<Measured | null>} null: the GPU has not enough memory
+ * @returns {Promise<Measured | null>} null if the GPU has too little memory
  */
 async function measureLayers(run, shape, { name, options }, layers) {
   const isSlow = run.quick || (await run.rates()).multiplyAddGflopPerS < SLOW_GFLOP_PER_S;
@@ -136,7 +136,7 @@ async function measure(model, inputs, { decodeTokens, runs }) {
     perToken: endToEnd.median(measured.map(({ perToken }) => perToken)),
     encodeMs: endToEnd.median(measured.map(({ encodeMs }) => encodeMs)),
     ...{ keys, dispatches, bytesRead },
-    runSeconds: ((performance.now() - startedAt) / 1000) * (1 + 1 / runs), // the first one too, but not the compiler
+    runSeconds: ((performance.now() - startedAt) / 1000) * (1 + 1 / runs), // including the first run, but not its compilation
   };
 }
 
@@ -146,9 +146,9 @@ async function report(run, model, variant, measured, perLayer) {
   const { config, tokens, images, prefill, perToken, keys, extrapolated } = measured;
   const layers = config.llm.numHiddenLayers;
   const idealBytes = endToEnd.decodeBytes(config, keys, variant.bytesPerWeight);
-  const gflops = endToEnd.prefillFlops(config, tokens) / 1e9; // without pictures
+  const gflops = endToEnd.prefillFlops(config, tokens) / 1e9; // without the vision tower
   const ofMultiplyAdd = images > 0 ? null : gflops / prefill / multiplyAddGflopPerS;
-  const ofBound = images > 0 ? null : idealBytes / 1e9 / perToken / copyGbPerS; // m2-tiny lies in a cache
+  const ofBound = images > 0 ? null : idealBytes / 1e9 / perToken / copyGbPerS; // m2-tiny fits in a cache
   run.add(
     {
       model,

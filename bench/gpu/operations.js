@@ -1,4 +1,4 @@
-// How fast the operations of the 7B model are on the adapter, and how far below what it copies and computes at best.
+// Times the operations of the 7B model on the adapter, and compares them with the adapter's peak rates.
 
 // @ts-check
 import { freeTensors, kernels, measureAdapter, timeCalls, upload, zeros } from 'm2-reasoning';
@@ -9,10 +9,10 @@ import { percent, short } from './report.js';
 /** @typedef {import('./part.js').PartRun} PartRun */
 /** @typedef {import('m2-reasoning').Pass} Pass */
 
-const COLD_BYTES = 256 * 2 ** 20; // more than the caches of GPUs hold
-const CALLS = 7; // so many are run at least to time one
+const COLD_BYTES = 256 * 2 ** 20; // more than a GPU's cache
+const CALLS = 7; // the minimum number of calls to time one
 
-/** What a copy moves and multiply-adds compute, and what a dispatch costs. @param {PartRun} run */
+/** The rates of a copy and of multiply-adds, and the cost of a dispatch. @param {PartRun} run */
 export async function rates(run) {
   const { copyGbPerS, multiplyAddGflopPerS } = await measureAdapter(run.gpu);
   const [hidden, delta] = ['hidden', 'delta'].map((name) => zeros(run.gpu, 'f32', [1, 4], name));
@@ -51,7 +51,7 @@ export async function linear(run) {
   }
 }
 
-/** Attention with the 7B's heads: one token to many keys, and a prompt to itself. @param {PartRun} run */
+/** Attention with the 7B's heads: one token over many keys, and a prompt. @param {PartRun} run */
 export async function attention(run) {
   const time = await timer(run);
   for (const keys of run.quick ? [128] : [1024, 4096])
@@ -69,7 +69,7 @@ export async function attention(run) {
   }
 }
 
-/** Choosing a token out of the 7B's vocabulary. @param {PartRun} run */
+/** Choosing a token from the 7B's vocabulary. @param {PartRun} run */
 export async function choosing(run) {
   const time = await timer(run);
   const vocab = run.quick ? 1000 : 152_064;
@@ -95,20 +95,20 @@ function roundsOf({ quick }) {
   return quick ? { rounds: 1, roundMs: 1 } : { rounds: 5, roundMs: 40 };
 }
 
-/** How many of so many bytes are more than a cache holds. @param {PartRun} run @param {number} bytes */
+/** The number of copies of `bytes` that exceeds a GPU's cache. @param {PartRun} run @param {number} bytes */
 function copiesOf({ quick, gpu }, bytes) {
   return quick || gpu.isSoftware ? 1 : Math.ceil(COLD_BYTES / bytes);
 }
 
 /**
  * @param {PartRun} run
- * @returns what times the ways to do an operation, the plain one first, and sets the times against the adapter's rates
+ * @returns a function that times all ways to compute an operation (the plain one first) and compares them with the adapter's rates
  */
 async function timer(run) {
   const { gpu } = run;
   const { copyGbPerS, multiplyAddGflopPerS } = await run.rates();
   /** @type {Map<string, number>} */
-  const secondsPerFlop = new Map(); // of each way, at the size before: the next one will take about as many
+  const secondsPerFlop = new Map(); // of each way at the previous size, to estimate the next
 
   /** @param {string} operation @param {number | null} flops @param {readonly Omit<import('../linear.js').Way, 'checked'>[]} ways */
   return async (operation, flops, ways) => {
@@ -140,7 +140,7 @@ async function timer(run) {
         );
       } catch (error) {
         run.problem(`${operation}, ${name}: ${error instanceof Error ? error.message : error}`);
-        gpu.assertHealthy(); // else all that was uploaded is gone
+        gpu.assertHealthy(); // throws if the device is lost, and with it all tensors
       }
     }
     if (leftOut.length > 0) run.note(`left out of ${operation}, they take too long: ${leftOut.join(', ')}`);

@@ -1,4 +1,4 @@
-// One part of gpu.js, in a process of its own.
+// Runs one part of gpu.js in a process of its own.
 
 // @ts-check
 import { measureAdapter, openGpu } from 'm2-reasoning';
@@ -21,7 +21,7 @@ const PARTS = {
   '7b': sevenBillion,
 };
 
-/** What a part is given, and what it leaves behind. */
+/** The inputs and results of a part. */
 export class PartRun {
   /** @type {import('m2-reasoning').Gpu} */
   gpu;
@@ -42,7 +42,7 @@ export class PartRun {
     this.gpu = gpu;
   }
 
-  /** Small sizes. */
+  /** Whether to use small sizes. */
   get quick() {
     return this.#settings.quick;
   }
@@ -52,12 +52,12 @@ export class PartRun {
     return this.#settings.kernels;
   }
 
-  /** Until the part is killed. */
+  /** The time until the part is killed. */
   get seconds() {
     return this.#settings.seconds;
   }
 
-  /** Until it should end by itself: a tenth is kept for what is under way then. */
+  /** The time until it should end by itself, with a tenth in reserve for work that is already running. */
   get secondsLeft() {
     return 0.9 * this.seconds - performance.now() / 1000;
   }
@@ -69,21 +69,21 @@ export class PartRun {
     return isLate;
   }
 
-  /** One result: printed and stored. @param {import('./report.js').Row} row @param {string} line */
+  /** Prints and stores a result. @param {import('./report.js').Row} row @param {string} line */
   add(row, line) {
     console.log(`  ${line}`);
     this.#rows.push(row);
     this.save('running');
   }
 
-  /** What a reader of the results should know, e.g. what was left out. @param {string} text */
+  /** Prints and stores a note for readers of the results, e.g. what was left out. @param {string} text */
   note(text) {
     console.log(`  ${text}`);
     this.#notes.push(text);
     this.save('running');
   }
 
-  /** What makes the whole run a failed one. @param {unknown} problem an error, or its text */
+  /** Prints and stores a problem, which makes the whole run fail. @param {unknown} problem an error, or its text */
   problem(problem) {
     const text = problem instanceof Error ? `${problem.name}: ${problem.message}` : String(problem);
     console.log(`  FAILED: ${text}`);
@@ -92,13 +92,13 @@ export class PartRun {
     this.save('running');
   }
 
-  /** What the part `rates` found; measured now where it has not run. @returns {Promise<import('m2-reasoning').AdapterRates>} */
+  /** The results of the part `rates`; measured now if it has not run. @returns {Promise<import('m2-reasoning').AdapterRates>} */
   async rates() {
     const [row] = readPart(this.#settings.folder, 'rates')?.rows ?? [];
     return /** @type {any} */ (row) ?? measureAdapter(this.gpu);
   }
 
-  /** Opens the GPU again where the device is gone. */
+  /** Reopens the GPU if the device is lost. */
   async revive() {
     try {
       this.gpu.assertHealthy();

@@ -1,4 +1,4 @@
-// The files of a run of gpu.js: <part>.json, and what is made of them, summary.md and roofline.svg.
+// The files of a run of gpu.js: <part>.json, and summary.md and roofline.svg, which are made from them.
 
 // @ts-check
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
@@ -14,12 +14,12 @@ import { rooflineSvg } from './roofline.js';
  * @property {string} date
  * @property {string} adapter
  * @property {number} seconds
- * @property {string[]} problems why it failed
- * @property {string[]} notes what was left out, and the like
+ * @property {string[]} problems the reasons why it failed
+ * @property {string[]} notes e.g. what was left out
  * @property {Row[]} rows
  */
 
-/** @param {string} folder @param {string} part @returns {PartResult | null} null where it has not run */
+/** @param {string} folder @param {string} part @returns {PartResult | null} null if it has not run */
 export function readPart(folder, part) {
   try {
     return JSON.parse(readFileSync(join(folder, `${part}.json`), 'utf8'));
@@ -28,7 +28,7 @@ export function readPart(folder, part) {
   }
 }
 
-/** Whole or not at all: a part may be killed at any time. @param {string} folder @param {PartResult} result */
+/** Writes the file atomically, because a part may be killed at any time. @param {string} folder @param {PartResult} result */
 export function writePart(folder, result) {
   const path = join(folder, `${result.part}.json`);
   writeFileSync(`${path}.new`, `${JSON.stringify(result, null, 2)}\n`);
@@ -90,7 +90,7 @@ function summary(results) {
     ...rates.map(
       ({ copyGbPerS, multiplyAddGflopPerS, usPerDispatch }) =>
         `Copy ${short(copyGbPerS)} GB/s, multiply-adds in f32 ${short(multiplyAddGflopPerS)} GFLOP/s, ` +
-        `${short(usPerDispatch)} µs for a dispatch that waits for the one before it.`,
+        `${short(usPerDispatch)} µs for a dispatch that waits for the previous one.`,
     ),
     table(['operation', 'fastest', 'µs', 'GB/s', 'of copy', 'GFLOP/s', 'of f32', '× plain'], operations),
     table(
@@ -110,7 +110,7 @@ function table(head, rows) {
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
-/** Three digits; `-` for what there is none of. @param {unknown} value */
+/** A number in three significant digits; `-` if there is none. @param {unknown} value */
 export function short(value) {
   if (typeof value !== 'number' || !Number.isFinite(value)) return '-';
   return value !== 0 && Math.abs(value) < 1e-3

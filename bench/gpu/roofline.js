@@ -1,4 +1,4 @@
-// The roofline of a run of gpu.js as SVG text: what each operation reaches below what the adapter copies and computes at best.
+// The roofline plot of a run of gpu.js as SVG text: each operation against the adapter's peak rates.
 
 // @ts-check
 const WIDTH = 1120;
@@ -7,26 +7,27 @@ const PLOT = { left: 70, right: 1090, top: 60, bottom: 660 };
 const ACCENT = '#c2410c';
 const GREY = '#9aa3ad';
 const INK = '#333';
-const CHARACTER = 6.5; // width at a size of 11, on average, in a wide font
+const CHARACTER = 6.5; // average width at font size 11, in a wide font
 const LINE = 13;
 const CAPTION =
-  'Dots: the fastest way to do an operation, in GFLOP/s, and its share of the roof. Rings: the others.';
+  'Dots: the fastest way to compute an operation, with GFLOP/s and share of the roof. Rings: the other ways.';
 
 /**
  * @typedef {object} Point
  * @property {string} label
  * @property {number} intensity FLOP/byte
  * @property {number} gflopPerS
- * @property {boolean} isFastest of the ways to do its operation: it stands out, and its label is shown
+ * @property {boolean} isFastest whether it is the fastest way to compute its operation: only these have labels
  *
  * @typedef {{ left: number, right: number, top: number, bottom: number }} Box
  */
 
 /**
- * Both axes are logarithmic. A label stands beside its point where there is room, else as near as it finds some, with a line.
+ * Draws the plot. Both axes are logarithmic. A label is placed next to its point if there is room, otherwise at the nearest free
+ * place, with a connecting line.
  *
  * @param {string} title
- * @param {import('m2-reasoning').AdapterRates | null} rates null: not measured
+ * @param {import('m2-reasoning').AdapterRates | null} rates null if not measured
  * @param {readonly Point[]} points
  */
 export function rooflineSvg(title, rates, points) {
@@ -41,7 +42,7 @@ export function rooflineSvg(title, rates, points) {
   const speeds = [copyGbPerS / 2, multiplyAddGflopPerS, ...points.map(({ gflopPerS }) => gflopPerS)];
   const x = logScale(intensities, PLOT.left, PLOT.right);
   const y = logScale(speeds, PLOT.bottom, PLOT.top);
-  /** The roof over a place, in pixels. @param {number} left */
+  /** The y coordinate of the roof, in pixels. @param {number} left */
   const roofAt = (left) =>
     y.at(Math.max(y.min, Math.min(multiplyAddGflopPerS, copyGbPerS * x.valueAt(left))));
   for (const tick of x.ticks) {
@@ -67,7 +68,7 @@ export function rooflineSvg(title, rates, points) {
   for (const { left, top, label } of others)
     parts.push(dot(left, top, 3, `fill="white" stroke="${GREY}"`, label));
   for (const { left, top, label } of fastest) parts.push(dot(left, top, 4, `fill="${ACCENT}"`, label));
-  /** What labels keep clear of. */
+  /** The boxes that labels must avoid. */
   const taken = placed.map(({ left, top }) => ({
     left: left - 4,
     right: left + 4,
@@ -82,7 +83,7 @@ export function rooflineSvg(title, rates, points) {
   ];
   for (const { left, top, label, color } of named) {
     const { box, isBefore } = placeLabel(left, top, label, (tried) => {
-      const isBelowRoof = tried.top > roofAt(tried.left) + 2; // which rises to the right
+      const isBelowRoof = tried.top > roofAt(tried.left) + 2; // the roof rises to the right
       const isAboveRoof = tried.bottom < roofAt(tried.right) - 2;
       return (isBelowRoof || isAboveRoof) && !taken.some((other) => overlaps(tried, other));
     });
@@ -95,7 +96,7 @@ export function rooflineSvg(title, rates, points) {
 }
 
 /**
- * The nearest free place for a label, behind or before a point, level with it or above or below.
+ * The nearest free place for a label to the right or to the left of a point.
  *
  * @param {number} left
  * @param {number} top
@@ -130,7 +131,7 @@ function overlaps(a, b) {
   return a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
 }
 
-/** With a little room around `values`, all above 0. @param {readonly number[]} values @param {number} from @param {number} to */
+/** A logarithmic scale with a margin. @param {readonly number[]} values above 0 @param {number} from @param {number} to */
 function logScale(values, from, to) {
   const first = Math.log10(Math.min(...values) / 1.5);
   const last = Math.log10(Math.max(...values) * 1.5);
@@ -151,7 +152,7 @@ function svg(title, parts) {
   const size = `width="${WIDTH}" height="${HEIGHT}"`;
   const style = `font-family="sans-serif" font-size="11" fill="${INK}"`;
   const open = `<svg xmlns="http://www.w3.org/2000/svg" ${size} viewBox="0 0 ${WIDTH} ${HEIGHT}" ${style}>`;
-  const named = `<title>${escaped(title)}</title>`; // for readers who do not see it
+  const named = `<title>${escaped(title)}</title>`; // for screen readers
   return [open, named, `<rect ${size} fill="white"/>`, ...parts, '</svg>', ''].join('\n');
 }
 
@@ -181,7 +182,7 @@ function round(value) {
   return Number(value.toFixed(1));
 }
 
-/** Three digits. @param {number} value */
+/** A number in three significant digits. @param {number} value */
 function number(value) {
   return Number(value.toPrecision(3)).toLocaleString('en');
 }

@@ -1,4 +1,4 @@
-// A Qwen2 text model with random weights: ours beside llama.cpp on Vulkan and on the CPU.
+// A Qwen2 text model with random weights: our engine compared with llama.cpp on Vulkan and on the CPU.
 
 // @ts-check
 import { statSync } from 'node:fs';
@@ -36,7 +36,7 @@ export async function measureTextModel(settings) {
     { name: 'llama.cpp CPU, F16', module: 'llamaText.js', options: { gguf, gpu: false } },
   ]);
   try {
-    const steps = 2 + decode; // prefill, a token that warms up, and those that are timed
+    const steps = 2 + decode; // the prefill's token, one to warm up, and the timed ones
     /** @type {number[]} */
     let expected = [];
     for (const [index, engine] of engines.entries()) {

@@ -1,8 +1,8 @@
-/** What the compiler says of a kernel, with file, line and column. */
+/** The WGSL compiler's errors, with file, line and column. */
 import { KernelError } from '../errors.ts';
 import type { KernelDeclaration } from './declaration.ts';
 
-/** @param text the compiled text, whose line at fault is quoted */
+/** The error KERNEL_COMPILE for a message of the compiler. @param text the compiled text, to quote the faulty line */
 export function compileError(
   declaration: KernelDeclaration,
   error: GPUCompilationMessage,

@@ -1,4 +1,4 @@
-/** Copies between tensors, for caches that beams and forked chats share out. */
+/** Copies between tensors on the GPU, for the caches of beams and forked chats. */
 import type { Gpu } from './device.ts';
 import type { Tensor } from './tensor.ts';
 

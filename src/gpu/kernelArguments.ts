@@ -1,4 +1,4 @@
-/** The arguments of a kernel call, held against its declaration. */
+/** Checks the arguments of a kernel call against its declaration. */
 import { KernelError, ShapeError } from '../errors.ts';
 import type { Binding, Bindings, KernelDeclaration, ParamTypes } from './declaration.ts';
 import { type Symbols, solveShapes } from './shapes.ts';
@@ -10,7 +10,7 @@ export type HostInput = Tensor | HostArray | { readonly data: HostArray; readonl
 /**
  * The sizes of a call, from its tensors and params.
  *
- * @throws ShapeError SHAPE_UNSOLVED: a param or an input is missing; SHAPE_MISMATCH: a binding that does not exist, or shapes that clash
+ * @throws ShapeError SHAPE_UNSOLVED if a param or an input is missing; SHAPE_MISMATCH if a binding does not exist or shapes clash
  */
 export function solveSizes(
   { name, bindings, params: declared = {} }: KernelDeclaration<Bindings, ParamTypes>,
@@ -52,7 +52,7 @@ export function solveSizes(
   return solveShapes(name, shapes, actual, params);
 }
 
-/** @throws ShapeError SHAPE_MISMATCH: a tensor of another dtype or layout than the binding declares */
+/** @throws ShapeError SHAPE_MISMATCH if the tensor's dtype or layout differs from the binding's */
 export function checkDtype(
   kernel: string,
   binding: string,
@@ -96,6 +96,7 @@ export function checkAliasing({ name, bindings }: KernelDeclaration, buffers: re
   }
 }
 
+/** The error KERNEL_BINDING. */
 export function bindingError(kernel: string, binding: string, problem: string, hint: string): KernelError {
   return new KernelError('KERNEL_BINDING', `${kernel}: ${problem}`, { kernel, binding, hint });
 }

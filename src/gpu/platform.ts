@@ -1,4 +1,4 @@
-/** Where an adapter comes from: the page's `navigator.gpu`, or Dawn in Node. */
+/** The source of the adapter: `navigator.gpu` in a page, Dawn in Node. */
 import { GpuError } from '../errors.ts';
 
 /** What `openGpu` needs from its platform. */
@@ -16,7 +16,7 @@ export const INSTALL_HINT =
   'Without a GPU: npm install --save-dev @sparticuz/chromium tar-fs (Linux x64) brings a software driver. ' +
   'If VK_DRIVER_FILES is set, check that it names an existing driver file';
 
-/** Asks the page for its adapter, in Node Dawn. @throws GpuError GPU_NO_ADAPTER where a page has none */
+/** Requests an adapter from the page or, in Node, from Dawn. @throws GpuError GPU_NO_ADAPTER if a page has none */
 export async function openPlatform(options: GPURequestAdapterOptions): Promise<GpuPlatform> {
   const gpu = globalThis.navigator?.gpu;
   if (gpu === undefined) {

@@ -1,7 +1,7 @@
 import { roundHalfToEven } from '../roundHalfToEven.ts';
 import type { HostArray } from './tensor.ts';
 
-/** How weights may be stored; they stay so on the GPU. */
+/** The storage formats of weights, in files and on the GPU. */
 export type WeightDtype = 'f32' | 'bf16' | 'f16';
 
 const word = new Uint32Array(1);

@@ -15,7 +15,7 @@ export interface AdapterRates {
 
 const ROUNDS = { rounds: 5, roundMs: 20 };
 const LONG_CALL_US = 2000; // long compared with the start of a call
-const LARGEST_COPY_BYTES = 256 * 2 ** 20; // GPUs have caches of 50 to 100 MB
+const LARGEST_COPY_BYTES = 256 * 2 ** 20; // more than the 50 to 100 MB of a GPU's cache
 
 const MAIN = `
 override WORKGROUP_SIZE: u32 = 64u;

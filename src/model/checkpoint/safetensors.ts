@@ -186,11 +186,11 @@ function assertPackageAgrees(entries: readonly TensorEntry[], dataBegin: number,
   const bytes = new Uint8Array(LENGTH_BYTES + json.byteLength);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(json.byteLength), true);
   bytes.set(json, LENGTH_BYTES);
-  // In Node the package is CommonJS, whose exports arrive as `default`; bundlers see the named one. A copy: webpack refuses to build
-  // where the namespace itself is asked for an export that only Node sees.
+  // In Node the package is CommonJS, whose exports appear as `default`; bundlers see the named export. The copy is for webpack,
+  // which refuses to build code that reads an export missing from the namespace itself.
   const exported = { ...safetensorsPackage };
   const { SafeTensor } = exported.default ?? exported;
-  const { metadata } = new SafeTensor(bytes); // tensors by name; offsets are those of `bytes`
+  const { metadata } = new SafeTensor(bytes); // tensors by name, with offsets into `bytes`
   const agrees = entries.every(({ name, dtype, begin, end }) => {
     const theirs = metadata.get(name);
     const [theirBegin, theirEnd] = theirs?.data_offsets ?? [];

@@ -1,9 +1,10 @@
-/** How much room there is for a prompt and its answer. */
+/** The context size of a generation. */
 import { GenerationError, InputError } from '../../errors.ts';
 
 /**
- * The tokens that prompt and answer may take together.
+ * The maximum number of tokens of prompt and answer together.
  *
+ * @param asked the option `context`
  * @throws GenerationError GEN_RANGE (`context`); InputError INPUT_CONTEXT_OVERFLOW if the prompt leaves no room
  */
 export function contextFor(

@@ -1,4 +1,3 @@
-/** How many decode steps go into one wait for the GPU. */
 import { MAX_STEPS } from './sequence.ts';
 
 const WAIT_MS = 20; // short enough for smooth output, and for little wasted work past the end of an answer

@@ -155,6 +155,7 @@ export function videoRopePositions(
 /**
  * Positions without images: 0, 1, 2, … on all axes. With `use_llm_3drope: false` image tokens get these too.
  *
+ * @returns positionIds [3, tokens], and ropeDelta 0
  *
  * Follows: modeling_qwen2_5.py, get_llm_rope_index
  */
@@ -193,7 +194,7 @@ function placeTokens(
   const tokens = inputIds.length;
   const ids = Array.from(inputIds);
   const positionIds = new Int32Array(3 * tokens);
-  let at = 0; // the token that is placed next
+  let at = 0; // the next token to place
   const put = (t: number, row: number, col: number) => {
     if (at >= tokens) throw imageCountError(`an image's tokens run past the prompt's ${tokens} tokens`);
     positionIds[at] = t;

@@ -1,6 +1,6 @@
-/** What a file is that is neither PNG nor JPEG, for the error that refuses it. */
+/** Recognises unsupported image formats, to name them in the error. */
 
-/** [name, text, at byte]: formats that we name in the error and can't read. */
+/** [name, signature, byte offset of the signature] */
 const FOREIGN_FORMATS: readonly [string, string, number][] = [
   ['GIF', 'GIF8', 0],
   ['WebP', 'WEBP', 8],
@@ -17,7 +17,7 @@ const FOREIGN_FORMATS: readonly [string, string, number][] = [
   ['PDF', '%PDF', 0],
 ];
 
-/** @param start the first 256 bytes of the file, a character each */
+/** The name of a file's format. @param start the first 256 bytes of the file, one character per byte */
 export function foreignFormat(start: string): string {
   for (const [format, text, offset] of FOREIGN_FORMATS) {
     if (start.startsWith(text, offset)) return format;

@@ -1,4 +1,4 @@
-/** The special tokens of a tokenizer, held against the model's config. */
+/** Checks a tokenizer's special tokens against the model's config. */
 import { TokenizerError } from '../../errors.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import { invalidTokenizer } from './tokenizerFile.ts';

@@ -121,7 +121,7 @@ export class Tokenizer {
     return this.#bpe.get_vocab().values();
   }
 
-  /** Whether the file adds the token to those of BPE: all special ones, `<tool_call>` too. */
+  /** Whether the file lists it as an added token: all special ones, and e.g. `<tool_call>`. */
   isAdded(id: number): boolean {
     return this.#added.has(id);
   }
