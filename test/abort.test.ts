@@ -1,4 +1,5 @@
 /** An abort ends the work within one group of dispatches, wherever it arrives, and what was there before is still good. */
+import { setImmediate } from 'node:timers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { GenerateOptions } from '../src/model/generation/generateOptions.ts';
 import { M2Reasoning } from '../src/model/m2Reasoning.ts';
