@@ -1,4 +1,4 @@
-/** An abort ends the work within one group of dispatches, wherever it arrives, and what was there before is still good. */
+/** An abort ends the work within one group of dispatches at any stage, and leaves the model and the chat usable. */
 import { setImmediate } from 'node:timers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { GenerateOptions } from '../src/model/generation/generateOptions.ts';
@@ -16,9 +16,9 @@ beforeAll(async () => {
 afterAll(() => model.destroy());
 
 const where = examples[4];
-const long: Message[] = [{ role: 'user', content: 'a circle and a square, '.repeat(40) }]; // one part of a prompt
+const long: Message[] = [{ role: 'user', content: 'a circle and a square, '.repeat(40) }]; // one chunk of a prompt
 
-/** Aborts as soon as `dispatches` have been queued since the prompt was prepared. @returns how many were queued afterwards */
+/** Aborts once `dispatches` have been queued since the prompt was prepared. @returns the number queued after that */
 async function dispatchesAfterAbort(messages: Message[], dispatches: number, options: GenerateOptions = {}) {
   const controller = new AbortController();
   let base = Infinity;
@@ -46,7 +46,7 @@ async function dispatchesAfterAbort(messages: Message[], dispatches: number, opt
 }
 
 describe(`an abort, on ${gpu.description}`, () => {
-  it('in image decode: no dispatch at all', async () => {
+  it('during image decoding: no dispatch at all', async () => {
     const controller = new AbortController();
     const before = gpu.counters.dispatches;
     const content = Array.from({ length: 8 }, () => messagesOf(where)[0].content[0] as never);
@@ -66,7 +66,7 @@ describe(`an abort, on ${gpu.description}`, () => {
     expect(await dispatchesAfterAbort(messages, dispatches)).toBe(0);
   });
 
-  it('in decoding: the steps of one wait at most', async () => {
+  it('during decoding: at most the steps of one wait', async () => {
     const short: Message[] = [{ role: 'user', content: 'Is there a red circle?' }];
     const { dispatches } = gpu.counters;
     await model.generate(short, { maxNewTokens: 2, minLength: 1000 }).result;
@@ -76,7 +76,7 @@ describe(`an abort, on ${gpu.description}`, () => {
     expect(afterwards).toBeLessThan(both); // far from 500 steps
   });
 
-  it('leaves no buffer behind, and the next answer is right', async () => {
+  it('leaks no buffer, and the next answer is correct', async () => {
     const left = await livingBuffers(gpu, async () => {
       await dispatchesAfterAbort(messagesOf(where), 1);
       const { tokens } = await model.generate(messagesOf(where), { maxNewTokens: 4 }).result;
@@ -85,7 +85,7 @@ describe(`an abort, on ${gpu.description}`, () => {
     expect(left).toBe(0);
   });
 
-  it('in a chat’s vision tower: the history is as before, and the next turn is right', async () => {
+  it('in a chat’s vision tower: the history is unchanged, and the next turn is correct', async () => {
     const chat = model.chat({ quirks: 'fixed', maxNewTokens: 4 });
     const controller = new AbortController();
     const onProgress = () => setImmediate(() => controller.abort());

@@ -1,4 +1,4 @@
-/** Tokens and patches attend in several ways, of which the adapter, its kernels and the room for scores choose one: they agree. */
+/** There are several implementations of attention, chosen by adapter, kernels and memory for scores. All give the same results. */
 import { expect, it } from 'vitest';
 import { compareArrays } from '../src/gpu/measure/compare.ts';
 import { Pass } from '../src/gpu/pass.ts';
@@ -26,7 +26,7 @@ const fastForm = (onGpu = gpu, splitKeys = Number.POSITIVE_INFINITY) =>
 const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, headDim } = llm;
 const waves = (length: number, step: number) => Float32Array.from({ length }, (_, i) => Math.sin(i * step));
 
-/** Keys 0 … 20 lie in the cache, the tokens from key 21 on attend. @returns what comes out, and the kernels that ran */
+/** Attention of the tokens from key 21 on, with keys 0 … 20 already in the cache. @returns the output, and the kernels that ran */
 async function attend(form: Attention, tokens = 1, onGpu = gpu) {
   const cache = new KvCache(onGpu, llm, CONTEXT, textPositions(0), 'sections');
   const { k, v } = cache.layers[0];
@@ -57,10 +57,10 @@ async function kernelsOf(pass: Pass) {
   );
 }
 
-it('in one kernel, in splits, and step by step: output and cache', async () => {
+it('one token, in one kernel, in splits and step by step: same output and cache', async () => {
   const plain = await attend(plainForm);
   const whole = await attend(fastForm());
-  const split = await attend(fastForm(gpu, 8)); // the token is in the third of five
+  const split = await attend(fastForm(gpu, 8)); // the token is in the third of five splits
   expect(plain.ran).toEqual(['mRope', 'writeKv', 'decodeAttention']);
   expect(whole.ran).toEqual(['tokenAngles', 'attendToken']);
   expect(split.ran).toEqual(['tokenAngles', 'attendTokenSplits', 'mergeSplits']);
@@ -72,7 +72,7 @@ it('in one kernel, in splits, and step by step: output and cache', async () => {
   }
 });
 
-it('several tokens: all at once, some at a time, and step by step', async () => {
+it('several tokens, all at once, in batches and step by step: same results', async () => {
   const tokens = 15;
   const plain = await attend(plainForm, tokens);
   const whole = await attend(fastForm(), tokens);
@@ -88,7 +88,7 @@ it('several tokens: all at once, some at a time, and step by step', async () => 
   }
 });
 
-it('patches: all at once, and some at a time', async () => {
+it('patches, all at once and in batches: same results', async () => {
   const [patches, numHeads, size] = [44, 4, 16];
   const bounds = [0, 16, 20, 44];
   const segments = bounds

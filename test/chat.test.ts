@@ -1,4 +1,4 @@
-/** A chat gives the answers of fresh runs on the whole conversation, and feeds only what is new. */
+/** A chat gives the same answers as fresh runs on the whole conversation, but computes only the new tokens. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Chat } from '../src/model/chat/chat.ts';
 import { M2Reasoning } from '../src/model/m2Reasoning.ts';
@@ -28,7 +28,7 @@ beforeAll(async () => {
 });
 afterAll(() => model.destroy());
 
-/** What a fresh run answers to the conversation without its last message. */
+/** The answer of a fresh run to the conversation without its last message. */
 async function freshTokens(messages: readonly Message[], on = model, options: object = settings) {
   return (await on.generate(messages.slice(0, -1), options).result).tokens;
 }
@@ -37,7 +37,7 @@ async function promptIds(messages: readonly Message[]): Promise<readonly number[
   return (await model.prepare(messages, { quirks: 'fixed' })).inputIds;
 }
 
-/** Tokens of the last question's prompt that do not stand at the same place in the prompt before it. */
+/** The number of tokens in the last prompt after the prefix that it shares with the previous one. */
 async function newTokens(messages: readonly Message[]): Promise<number> {
   const now = await promptIds(messages.slice(0, -1));
   const before = messages.length > 2 ? await promptIds(messages.slice(0, -3)) : [];
@@ -69,19 +69,19 @@ describe(`a chat of 6 turns with 3 images, on ${gpu.description}`, () => {
     expect(prefilledTokens + reusedTokens).toBe(timings.promptTokens);
   });
 
-  it('looked at each image once', () => {
+  it('computes each image once', () => {
     expect(chat.computedImages).toBe(3);
   });
 
-  it('undone and asked again gives the same answer and feeds next to nothing', async () => {
+  it('undo and the same question again: the same answer, and almost nothing to compute', async () => {
     const before = chat.messages;
     expect(chat.undo()).toBe(true);
     const { prefilledTokens } = await chat.send(turns[5]).result;
     expect(chat.messages).toEqual(before);
-    expect(prefilledTokens).toBe(1); // the last token, whose logits choose the first new one
+    expect(prefilledTokens).toBe(1); // the last token, for its logits
   });
 
-  it('forked goes another way and leaves the original as it was', async () => {
+  it('a fork continues differently and leaves the original unchanged', async () => {
     const fork = await chat.fork();
     const before = chat.messages;
     const [ours, theirs] = await Promise.all([
@@ -97,7 +97,7 @@ describe(`a chat of 6 turns with 3 images, on ${gpu.description}`, () => {
     chat.undo();
   });
 
-  it('edited early feeds all that follows, but looks at no image again', async () => {
+  it('an edit of an early message recomputes all later tokens, but no image', async () => {
     const ids = await promptIds(chat.messages.slice(0, 5));
     chat.edit(2, 'Is there a blue circle?');
     const { tokens, reusedTokens } = await chat.send('And a star?').result;
@@ -107,7 +107,7 @@ describe(`a chat of 6 turns with 3 images, on ${gpu.description}`, () => {
     expect(chat.computedImages).toBe(3);
   });
 
-  it('with another picture of the same size in an old message sees the new one', async () => {
+  it('another image of the same size in an old message is used', async () => {
     chat.edit(4, asked('01-count', 'Which shape is larger?'));
     const { tokens } = await chat.send('And a star?').result;
     expect(tokens).toEqual(await freshTokens(chat.messages));
@@ -115,7 +115,7 @@ describe(`a chat of 6 turns with 3 images, on ${gpu.description}`, () => {
   });
 });
 
-describe('a turn that ends badly leaves history and cache in order:', () => {
+describe('a turn that fails leaves history and cache intact:', () => {
   let chat: Chat;
   beforeAll(async () => {
     chat = model.chat({ ...settings, context: 600, system: 'Answer in one word.' });
@@ -130,7 +130,7 @@ describe('a turn that ends badly leaves history and cache in order:', () => {
     chat.undo();
   }
 
-  it('an abort in mid-answer', async () => {
+  it('an abort during the answer', async () => {
     const before = chat.messages;
     const controller = new AbortController();
     const stream = chat.send(turns[2], { signal: controller.signal });
@@ -142,7 +142,7 @@ describe('a turn that ends badly leaves history and cache in order:', () => {
     await expectGoodTurn();
   });
 
-  it('an abort between the parts of the prefill', async () => {
+  it('an abort between chunks of the prefill', async () => {
     const controller = new AbortController();
     const stream = model.chat({ ...settings, context: 2000 });
     const content = `${'a circle and a square, '.repeat(90)}how many shapes?`;
@@ -172,7 +172,7 @@ describe('a turn that ends badly leaves history and cache in order:', () => {
     await expectGoodTurn();
   });
 
-  it('more than the context holds, before any GPU work', async () => {
+  it('more tokens than the context, before any GPU work', async () => {
     const before = [chat.messages, { ...gpu.counters }];
     await expect(chat.send('circle '.repeat(700)).result).rejects.toMatchObject({
       code: 'INPUT_CONTEXT_OVERFLOW',
@@ -181,7 +181,7 @@ describe('a turn that ends badly leaves history and cache in order:', () => {
     await expectGoodTurn();
   });
 
-  it('beams, a missing picture, a message that is not there', async () => {
+  it('beam search, a missing image, a missing message', async () => {
     await expect(chat.send('Hi', { numBeams: 2 }).result).rejects.toMatchObject({ code: 'GEN_RANGE' });
     await expect(chat.send([picture('none')]).result).rejects.toMatchObject({ code: 'IMAGE_NOT_FOUND' });
     expect(() => chat.edit(7, 'Hi')).toThrow(expect.objectContaining({ code: 'INPUT_RANGE' }));
@@ -190,7 +190,7 @@ describe('a turn that ends badly leaves history and cache in order:', () => {
   });
 });
 
-it('several images in the published layout, which moves earlier tokens', async () => {
+it('several images in the published layout, which moves the tokens of earlier ones', async () => {
   const chat = model.chat({ maxNewTokens: 4 });
   for (const content of [turns[0], turns[2], turns[3]]) {
     const { tokens } = await chat.send(content).result;
@@ -199,7 +199,7 @@ it('several images in the published layout, which moves earlier tokens', async (
   await chat.destroy();
 });
 
-it('sampling with penalties, under the checkpoint’s own template, where the answer’s tokens are reused too', async () => {
+it('sampling with penalties, with the checkpoint’s template, which lets the answer’s tokens be reused too', async () => {
   const choice = { seed: 5, temperature: 0.8, repetitionPenalty: 1.1, maxNewTokens: 6 };
   const options = { ...settings, ...choice, promptTemplate: 'jinja' } as const;
   const chat = model.chat(options);
@@ -213,7 +213,7 @@ it('sampling with penalties, under the checkpoint’s own template, where the an
   await chat.destroy();
 });
 
-it('positions below zero, which the first turn’s tables do not have', async () => {
+it('negative positions, which the first turn’s tables do not cover', async () => {
   const other = await M2Reasoning.load(`${goldens}checkpoints/video-rope-f32`, { gpu });
   const chat = other.chat({ maxNewTokens: 6, context: 512 });
   await chat.send('Hello').result;
@@ -227,7 +227,7 @@ it('positions below zero, which the first turn’s tables do not have', async ()
   await other.destroy();
 });
 
-it('everything is freed, also when a chat is destroyed in mid-turn', async () => {
+it('everything is freed, even if a chat is destroyed during a turn', async () => {
   const living = await livingBuffers(gpu, async () => {
     const chat = model.chat(settings);
     await chat.send(turns[0]).result;

@@ -1,4 +1,4 @@
-/** Runs `work` and counts the CPU time of this process meanwhile: how much was done, however busy the machine is otherwise. */
+/** Runs `work` and measures the CPU time of this process, which does not depend on other load on the machine. */
 export async function withCpuMs<T>(work: () => T | Promise<T>): Promise<{ value: T; cpuMs: number }> {
   const before = process.cpuUsage();
   const value = await work();

@@ -1,4 +1,4 @@
-/** Decoding under control: several steps per wait, drafts, log-probabilities, the hook for logits. Tokens never depend on pace. */
+/** Control of decoding: several steps per wait, drafts, log-probabilities, the hook for logits. The pace never changes the tokens. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readTensor } from '../src/gpu/tensor.ts';
 import type { LogitsProcessor } from '../src/model/generation/controlOptions.ts';
@@ -28,14 +28,14 @@ describe(`several steps per wait, on ${gpu.description}`, () => {
     expect(result).toMatchObject({ finishReason: 'eos', text: where.reference_output });
   });
 
-  // What one seed gives is part of the interface: the same on every adapter, and with every S.
+  // The result of a seed is part of the interface: it is the same on every adapter and for every S.
   const drawn = { seed: 9, temperature: 5, topK: 200, repetitionPenalty: 1.1, maxNewTokens: 12 };
   const drawnTokens = [1080, 198, 302, 504, 283, 269, 385, 261, 167, 553, 612, 419];
-  it.each([1, 8])('one seed gives one text, S = %s', async (stepsPerWait) => {
+  it.each([1, 8])('a seed always gives the same text, S = %s', async (stepsPerWait) => {
     expect((await answer({ ...drawn, stepsPerWait })).tokens).toEqual(drawnTokens);
   });
 
-  it('what is computed past the end is cut: end token, stop string, limit', async () => {
+  it('tokens computed past the end are cut: end token, stop string, limit', async () => {
     const whole = await answer({ stepsPerWait: 64 });
     expect(whole.tokens).toEqual(where.output_ids);
     const stopped = await answer({ stepsPerWait: 8, stop: ['triangle'] });
@@ -45,10 +45,10 @@ describe(`several steps per wait, on ${gpu.description}`, () => {
     });
     const cut = await answer({ stepsPerWait: 8, maxNewTokens: 5 });
     expect(cut.tokens).toEqual(where.output_ids.slice(0, 5));
-    expect(cut.timings.decodePasses).toBe(4); // the room is known: nothing past it is computed
+    expect(cut.timings.decodePasses).toBe(4); // the limit is known, so nothing is computed past it
   });
 
-  it('a chat goes on behind an answer that was cut in the middle of a wait', async () => {
+  it('a chat continues after an answer that was cut in the middle of a wait', async () => {
     const settings = { quirks: 'fixed', maxNewTokens: 3, stop: ['black'] } as const;
     const chat = model.chat({ ...settings, stepsPerWait: 8 });
     await chat.send(messagesOf(where)[0].content).result;
@@ -58,11 +58,11 @@ describe(`several steps per wait, on ${gpu.description}`, () => {
     expect(tokens).toEqual(fresh.tokens);
   });
 
-  it('makes no buffer and no bind group per token, and reads four bytes back', async () => {
+  it('creates no buffer and no bind group per token, and reads back four bytes', async () => {
     const countsOf = async (maxNewTokens: number) => {
       let before = { ...gpu.counters };
       const onProgress = () => {
-        before = { ...gpu.counters }; // the prompt's last part is done
+        before = { ...gpu.counters }; // the prompt's last chunk is done
       };
       await answer({ maxNewTokens, stepsPerWait: 8, onProgress }, messagesOf(examples[0]));
       const { buffers, bindGroups, submits, readBackBytes } = gpu.counters;
@@ -83,7 +83,7 @@ describe('prompt lookup', () => {
   const passesPerToken = ({ tokens, timings }: GenerationResult) =>
     timings.decodePasses / (tokens.length - 1);
 
-  it('two of the examples: the same tokens, and few passes for nothing', async () => {
+  it('two of the examples: the same tokens, and few failed passes', async () => {
     let passes = 0;
     let failed = 0;
     let tokens = 0;
@@ -99,7 +99,7 @@ describe('prompt lookup', () => {
     expect(passes).toBeLessThanOrEqual(1.03 * tokens);
   });
 
-  it('an answer that is asked for again: the same tokens in a fraction of the passes', async () => {
+  it('the same question again: the same tokens in a fraction of the passes', async () => {
     const text = where.reference_output.replace('<|im_end|>', '');
     const question = { role: 'user', content: where.question } as const;
     const again: Message[] = [...messagesOf(where), { role: 'assistant', content: text }, question];
@@ -110,7 +110,7 @@ describe('prompt lookup', () => {
     expect(passesPerToken(looked)).toBeLessThan(1 / 1.3);
   });
 
-  it('up to the last token that there is room for', async () => {
+  it('up to the last token of the context', async () => {
     const text = where.reference_output.replace('<|im_end|>', '');
     const messages: Message[] = [...messagesOf(where), { role: 'assistant', content: text }];
     messages.push({ role: 'user', content: where.question });
@@ -149,7 +149,7 @@ describe('log-probabilities', () => {
     }
   });
 
-  it('stay the model’s own where a penalty or a temperature changes the choice', async () => {
+  it('are the model’s own even if a penalty or a temperature changes the choice', async () => {
     const own = await answer({ logprobs: 1, maxNewTokens: 1 });
     const drawn = await answer({ logprobs: 1, maxNewTokens: 1, temperature: 5, topK: 200, seed: 7 });
     expect(drawn.tokens).not.toEqual(own.tokens);
@@ -157,7 +157,7 @@ describe('log-probabilities', () => {
     expect(drawn.logprobs?.[0].logprob).toBeLessThan(-5);
   });
 
-  it('are there only when asked for; 0 gives the chosen token’s alone', async () => {
+  it('are only there on request; 0 gives only that of the chosen token', async () => {
     expect((await answer({ maxNewTokens: 1 })).logprobs).toBeUndefined();
     const [{ top, logprob }] = (await answer({ maxNewTokens: 1, logprobs: 0 })).logprobs ?? [];
     expect(top).toEqual([]);
@@ -166,7 +166,7 @@ describe('log-probabilities', () => {
 });
 
 describe('a logits processor', () => {
-  it('that changes nothing changes nothing; it sees the text so far', async () => {
+  it('that does nothing changes nothing, and sees the text so far', async () => {
     const seen: number[][] = [];
     const logitsProcessor: LogitsProcessor = (logits, { promptIds, answerIds }) => {
       expect(logits).toHaveLength(model.config.llm.vocabSize);
@@ -178,7 +178,7 @@ describe('a logits processor', () => {
     expect(seen).toEqual([0, 1, 2, 3].map((length) => where.output_ids.slice(0, length)));
   });
 
-  it('says what can come: one of A, B, C, D, then the end', async () => {
+  it('restricts the tokens to A, B, C or D, then the end', async () => {
     const { tokenizer } = model.processor;
     const letters = ['A', 'B', 'C', 'D'].map((letter) => tokenizer.encode(letter)[0]);
     const { eosTokenId } = model.config.llm;
@@ -191,7 +191,7 @@ describe('a logits processor', () => {
     expect(finishReason).toBe('eos');
   });
 
-  it('comes behind the penalties', async () => {
+  it('runs after the penalties', async () => {
     const banned: number[] = [];
     await answer({
       minLength: 1000,
@@ -201,7 +201,7 @@ describe('a logits processor', () => {
     expect(banned).toEqual([model.config.llm.eosTokenId]);
   });
 
-  it('ends the answer with what it throws, and with GEN_NONFINITE when it leaves nothing', async () => {
+  it('ends the answer with its own error, or with GEN_NONFINITE if it bans every token', async () => {
     const broken = answer({
       logitsProcessor: () => {
         throw new RangeError('mine');
@@ -213,7 +213,7 @@ describe('a logits processor', () => {
   });
 });
 
-describe('options that can’t be are refused before any GPU work', () => {
+describe('invalid options are refused before any GPU work', () => {
   const hook = () => {};
   it.each([
     ['logprobs', { logprobs: 21 }],

@@ -1,4 +1,4 @@
-/** The documents say what the code says: quoted code, links, quirks, kernels, error codes, section numbers, lines to read. */
+/** The documents agree with the code: quoted code, links, quirks, kernels, error codes, section numbers, lines to read. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -26,7 +26,7 @@ describe('documents', () => {
   });
 
   for (const document of documents) {
-    it(`${document}: code marked with its file stands in that file`, () => {
+    it(`${document}: code marked with its file is in that file`, () => {
       for (const { file, code } of quotedCode(textOf(document))) {
         expect(existsSync(join(root, file)), `${document} quotes ${file}, which does not exist`).toBe(true);
         expect(
@@ -163,7 +163,7 @@ describe('docs/ERRORS.md', () => {
   }
 });
 
-/** Fenced blocks behind a line `<!-- from: path -->`. */
+/** Fenced blocks after a line `<!-- from: path -->`. */
 function quotedCode(markdown: string): { file: string; code: string }[] {
   const blocks = markdown.matchAll(/<!-- from: (\S+) -->\n```\w*\n([\s\S]*?)\n```/g);
   const quoted = Array.from(blocks, ([, file, code]) => ({ file, code }));

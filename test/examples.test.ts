@@ -15,7 +15,7 @@ function run(script: string, ...args: string[]): string {
 }
 
 // 01-ask-about-a-picture.js runs in package.test.ts.
-describe('the examples run, and say what they promise', () => {
+describe('the examples run and print what they promise', () => {
   it.each([
     ['examples/00-the-whole-model.js', examples[0].reference_output],
     ['examples/02-look-inside.js', 'logits.steps'],

@@ -1,4 +1,4 @@
-/** Fast and plain forms give the same answers; a kernel of the user's runs, or loading says why it does not. */
+/** Fast and plain forms give the same answers. A user's kernel runs, or loading says why not. */
 import { describe, expect, it } from 'vitest';
 import {
   defineKernel,
@@ -59,34 +59,31 @@ describe(`forms, on ${gpu.description}`, () => {
     ['gemv', 1],
     ['rmsNorm', 0],
     ['visionAttention', 1],
-  ] as const)(
-    'with its own %s the model gives the same tokens, and runs it: %d fast forms give way',
-    async (name, givingWay) => {
-      let calls = 0;
-      const { dispatch } = standard[name].declaration;
-      const mine = standard[name].variant({
-        name: 'mine',
-        dispatch: (...sizes) => {
-          calls++;
-          return dispatch(...sizes);
-        },
-      });
-      const { tokens, warnings } = await tokensWith({ kernels: { [name]: mine } });
-      expect(tokens).toEqual(where.output_ids.slice(0, 4));
-      expect(calls).toBeGreaterThan(0);
-      expect(warnings).toHaveLength(givingWay);
-      expect(warnings).toEqual(warnings.map(() => expect.stringContaining(`${name} is your own`)));
-    },
-  );
+  ] as const)('a user’s %s runs and gives the same tokens: %d fast forms yield', async (name, givingWay) => {
+    let calls = 0;
+    const { dispatch } = standard[name].declaration;
+    const mine = standard[name].variant({
+      name: 'mine',
+      dispatch: (...sizes) => {
+        calls++;
+        return dispatch(...sizes);
+      },
+    });
+    const { tokens, warnings } = await tokensWith({ kernels: { [name]: mine } });
+    expect(tokens).toEqual(where.output_ids.slice(0, 4));
+    expect(calls).toBeGreaterThan(0);
+    expect(warnings).toHaveLength(givingWay);
+    expect(warnings).toEqual(warnings.map(() => expect.stringContaining(`${name} is your own`)));
+  });
 });
 
-describe('a kernel of the user’s is held against the contract at load', () => {
+describe('a user’s kernel is checked against the contract at load', () => {
   const { declaration } = standard.rmsNorm;
   const { x, weight, out } = declaration.bindings;
   const broken: [string, Partial<typeof declaration>, object][] = [
     ['a binding is missing', { bindings: { x, out } }, { binding: 'weight' }],
     [
-      'a binding is one too many',
+      'there is an extra binding',
       { bindings: { x, weight, out, more: write('f32', ['rows']) } },
       { binding: 'more' },
     ],
@@ -100,7 +97,7 @@ describe('a kernel of the user’s is held against the contract at load', () => 
       { bindings: { x, weight: weights(['rows', 'dim']), out } },
       { binding: 'weight' },
     ],
-    ['a param is one too many', { params: { eps: 'f32', more: 'f32' } }, { field: 'more' }],
+    ['there is an extra param', { params: { eps: 'f32', more: 'f32' } }, { field: 'more' }],
     ['the text binds something else', { code: 'fn main() {}' }, { binding: 'x' }],
   ];
   it.each(broken)('%s', async (_, changes, details) => {
@@ -128,9 +125,9 @@ const picture = {
 
 const hi = [{ role: 'user', content: 'Hi' }] as const;
 
-/** What a model computes, as a text: enough that each kernel which runs shows in one of them. */
+/** The results of a model as text. Together they depend on every kernel that runs. */
 const OUTCOMES = {
-  /** Logits and tokens of a picture's prompt and of a decode step. */
+  /** Logits and tokens of a prompt with an image, and of a decode step. */
   async picture(model: M2Reasoning) {
     const content = [{ type: 'image', image: picture } as const, { type: 'text', text: 'Count.' } as const];
     const { inputIds, images } = await model.prepare([{ role: 'user', content }]);
@@ -141,7 +138,7 @@ const OUTCOMES = {
     };
     return [logits, await model.forward({ inputIds, images, positions }, { steps: 2, tap })].join('; ');
   },
-  /** Tokens that are drawn, penalised, banned, and searched. */
+  /** Tokens chosen with sampling, penalties, bans and beam search. */
   async choosing(model: M2Reasoning) {
     const answers: string[] = [];
     for (const options of [
@@ -185,7 +182,7 @@ describe.each([
   };
   expect(Object.values(untouched).join()).not.toContain('Error');
 
-  it.each(names)('a %s that does nothing changes the answer, or loading says why not', async (name) => {
+  it.each(names)('a %s that does nothing changes the answer, or is reported at load', async (name) => {
     const of = outcomeOf(name);
     const idle = { name: 'broken', dispatch: () => [0] };
     const own = { [name]: standard[name].variant(idle) };
@@ -200,7 +197,7 @@ describe.each([
   });
 });
 
-it('plain forms run no fast kernel, and loading says so of each', async () => {
+it('plain forms run no fast kernel, and loading reports each', async () => {
   const names: string[] = [];
   for (const name of Object.keys(fastKernels)) {
     if (!(await lacksF16(gpu, standard[name].declaration))) names.push(name);
@@ -210,7 +207,7 @@ it('plain forms run no fast kernel, and loading says so of each', async () => {
   expect(warnings).toEqual(names.map((name) => expect.stringContaining(idleLine(name))));
 });
 
-it('of two own kernels for the same calls one runs, and loading names it', async () => {
+it("of two of the user's kernels for the same calls one runs, and loading says which", async () => {
   const { matmulPanels, matmulPanelsTiled, matmulPanelsQuad } = kernels;
   const { warnings } = await tokensWith({ kernels: { matmulPanels, matmulPanelsTiled, matmulPanelsQuad } });
   expect(warnings).toEqual([

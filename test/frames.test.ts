@@ -12,10 +12,10 @@ import { sharedGpu } from './sharedGpu.ts';
 
 const tiny = new URL('../weights/m2-tiny/', import.meta.url).pathname;
 const [example, other] = readJson(`${tiny}examples/examples.json`);
-/** The size that A has as a picture; a clip would enlarge it. */
+/** The size that A has as an image; a clip would enlarge it. */
 const size = { resizedHeight: 112, resizedWidth: 140 };
 const A = `${tiny}examples/${example.image}`;
-/** Another picture of A's size. */
+/** Another image of A's size. */
 const B = resizeBicubic(await loadImage(`${tiny}examples/${other.image}`, 'B'), 112, 140);
 
 const gpu = await sharedGpu();
@@ -41,7 +41,7 @@ const clip = (frames: ImageSource[], secondsPerGrid?: number): Part => ({
 });
 
 describe('a clip of two equal frames', () => {
-  it('is, to patches and ids, the picture', async () => {
+  it('has the same patches and ids as the image', async () => {
     const once = await model.prepare(asking(picture(A)));
     const twice = await model.prepare(asking(clip([A, A])));
     expect(once.inputIds).toEqual(example.input_ids);
@@ -50,7 +50,7 @@ describe('a clip of two equal frames', () => {
     expect(twice.images[0].pixelValues).toEqual(once.images[0].pixelValues);
   });
 
-  it('gets the answer that the reference gives about the picture', async () => {
+  it("gets the reference's answer for the image", async () => {
     const { tokens, warnings } = await model.generate(asking(clip([A, A]))).result;
     expect(tokens).toEqual(example.output_ids);
     expect(warnings).toEqual([]);
@@ -74,13 +74,13 @@ describe('a clip of two temporal patches', () => {
     return features;
   }
 
-  it('has the image features of its two pictures: the vision tower looks at each step of time alone', async () => {
+  it('has the features of its two images: the vision tower handles each step of time separately', async () => {
     const ofClip = await featuresOf(asking(clip([A, A, B, B])));
     expect(ofClip).toHaveLength(2 * 20 * model.config.llm.hiddenSize);
     expect(ofClip).toEqual(await featuresOf(asking(picture(A), picture(B))));
   });
 
-  it('is generated from with the positions of positionsFor, seconds included', async () => {
+  it('uses the positions of positionsFor for generation, seconds included', async () => {
     const answers: (readonly number[])[] = [];
     for (const seconds of [undefined, 1, 60]) {
       const messages = asking(clip([A, A, B, B], seconds));
@@ -91,11 +91,11 @@ describe('a clip of two temporal patches', () => {
       expect(tokens).toEqual(await model.forward(inputs, { steps: tokens.length }));
       answers.push(tokens);
     }
-    // A minute between the pairs is no second: were the seconds lost on the way, the answers would be the same.
+    // Were the seconds lost on the way, a minute between the pairs would give the same answer as a second.
     expect(answers[2]).not.toEqual(answers[1]);
   });
 
-  it('takes part in a beam search', async () => {
+  it('works with beam search', async () => {
     const messages = asking(clip([A, A, B, B]));
     const { tokens } = await model.generate(messages, { numBeams: 2, maxNewTokens: 4, quirks: 'fixed' })
       .result;

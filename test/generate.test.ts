@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => model.destroy());
 
-describe(`m2-tiny answers as the reference does, on ${gpu.description}`, () => {
+describe(`m2-tiny gives the reference's answers, on ${gpu.description}`, () => {
   it.each(examples)('$image', async (example) => {
     const stream = model.generate(messagesOf(example), { maxNewTokens: 256 });
     let streamed = '';
@@ -45,7 +45,7 @@ describe('generation ends', () => {
     expect(cut.wellFormed).toBe(false);
   });
 
-  it('at any of several end tokens: the golden that stops early', async () => {
+  it('at any of several end tokens, as in the golden that stops early', async () => {
     const stopped = readJson(`${goldens}cases/mrope-bf16/eos-stop/case.json`);
     const checkpoint = await M2Reasoning.load(`${goldens}checkpoints/mrope-bf16`, { gpu });
     const [message] = stopped.messages;
@@ -87,7 +87,7 @@ describe('generation ends', () => {
     });
   });
 
-  it('at a stop string, which is not shown, not even its beginning', async () => {
+  it('at a stop string, no part of which is shown', async () => {
     const stream = model.generate(messagesOf(examples[0]), { stop: ['</answer>', 'Middle: pur'] });
     let streamed = '';
     for await (const piece of stream) streamed += piece;
@@ -97,7 +97,7 @@ describe('generation ends', () => {
     expect(streamed).toBe(text);
   });
 
-  it('when the signal aborts, before and in mid-answer, and frees everything', async () => {
+  it('when the signal aborts, before or during the answer, and frees everything', async () => {
     const aborted = model.generate(question, { signal: AbortSignal.abort() });
     await expect(aborted.result).rejects.toMatchObject({ name: 'GenerationError', code: 'GEN_ABORTED' });
 
@@ -129,7 +129,7 @@ describe('generation ends', () => {
 });
 
 describe('the answer does not depend on', () => {
-  it('how weights are split: bindings of 100 KB at most', async () => {
+  it('how weights are split: bindings of at most 100 KB', async () => {
     const small = await sharedGpu(100_000);
     const split = await M2Reasoning.load(tiny, { gpu: small });
     const result = await split.generate(messagesOf(examples[4])).result;
@@ -137,7 +137,7 @@ describe('the answer does not depend on', () => {
     expect(result.tokens).toEqual(examples[4].output_ids);
   });
 
-  it('where the prompt is cut for the prefill', async () => {
+  it('how the prompt is split into chunks', async () => {
     const { inputIds, images } = await model.prepare(messagesOf(examples[0]));
     const positions = positionsFor('m_rope', inputIds, images, positionTokens(model), 'reference');
     for (const prefillChunk of [13, 100]) {
@@ -155,7 +155,7 @@ describe('the answer does not depend on', () => {
   });
 });
 
-it('a lost device ends the stream with GPU_LOST, and a new one gives the answer', async () => {
+it('a lost device ends the stream with GPU_LOST, and a new device gives the answer', async () => {
   const doomed = await openGpu();
   const victim = await M2Reasoning.load(tiny, { gpu: doomed });
   const stream = victim.generate(messagesOf(examples[4]));
@@ -194,7 +194,7 @@ it('weights that are not finite end the answer with GEN_NONFINITE, never with to
   await other.destroy();
 });
 
-it('several images: the published layout warns and names the switch', async () => {
+it('several images: the published layout gives a warning that names the option', async () => {
   const twice = messagesOf(examples[0]);
   const parts = twice[1].content as readonly Part[];
   const messages = [twice[0], { ...twice[1], content: [parts[0], ...parts] }];
@@ -203,7 +203,7 @@ it('several images: the published layout warns and names the switch', async () =
   expect((await model.prepare(messages, { quirks: 'fixed' })).warnings).toEqual([]);
 });
 
-it('the examples name files that are there', () => {
+it('the files named in the examples exist', () => {
   for (const { image } of examples)
     expect(readFileSync(`${tiny}examples/${image}`).length).toBeGreaterThan(0);
 });

@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => model.destroy());
 
-/** Paths of the goldens are relative to their folder. */
+/** Paths in the goldens are relative to their folder. */
 function withPaths(messages: readonly Message[]): Message[] {
   const withPath = (part: Part): Part =>
     part.type === 'image' ? { ...part, image: `${goldens}${part.image}` } : part;
@@ -23,7 +23,7 @@ function withPaths(messages: readonly Message[]): Message[] {
 
 const names = readdirSync(`${goldens}generation`).map((file) => file.replace('.json', ''));
 
-describe(`beams, penalties, n-grams and minimum length choose what the reference chose, on ${gpu.description}`, () => {
+describe(`beam search, penalties, n-grams and minimum length choose the reference's tokens, on ${gpu.description}`, () => {
   it.each(names)('%s', async (name) => {
     const golden = readJson(`${goldens}generation/${name}.json`);
     const options = golden.generate_options;
@@ -47,7 +47,7 @@ describe('sampling', () => {
   const draw = (options: GenerateOptions) =>
     model.generate(question, { maxNewTokens: 8, ...options }).result.then(({ tokens }) => tokens);
 
-  it('gives the same answer for the same seed, and another one for another', async () => {
+  it('gives the same answer for the same seed, and another answer for another seed', async () => {
     const first = await draw({ generation: 'model-page', seed: 7 });
     expect(await draw({ generation: 'model-page', seed: 7 })).toEqual(first);
     expect(await draw({ generation: 'model-page', seed: 8 })).not.toEqual(first);
@@ -59,12 +59,12 @@ describe('sampling', () => {
     expect(await draw({ topK: 1, seed: 3 })).toEqual(greedy);
   });
 
-  it('keeps to the checkpoint only when asked to', async () => {
+  it("uses the checkpoint's options only on request", async () => {
     const tokens = await draw({ generation: 'checkpoint' });
     expect(tokens.length).toBeGreaterThan(0);
   });
 
-  it('draws with penalties: no token of the answer comes twice when that costs enough', async () => {
+  it('works with penalties: with a high one no token of the answer occurs twice', async () => {
     const tokens = await draw({ temperature: 1, seed: 1, presencePenalty: 100, topK: 0, topP: 1 });
     expect(new Set(tokens).size).toBe(tokens.length);
   });
@@ -86,7 +86,7 @@ describe('BeamScorer', () => {
     ]);
   });
 
-  it('ends early with enough answers when asked to', () => {
+  it('ends early with enough answers if earlyStopping is set', () => {
     const scorer = new BeamScorer({ ...options, earlyStopping: true });
     scorer.advance([
       { ids: [5, 6], logProbs: [-0.1, -0.2] },
@@ -98,7 +98,7 @@ describe('BeamScorer', () => {
   });
 });
 
-it('a search that is aborted ends with GEN_ABORTED, and a bad number of beams with GEN_RANGE', async () => {
+it('an aborted search ends with GEN_ABORTED, an invalid number of beams with GEN_RANGE', async () => {
   const question: Message[] = [{ role: 'user', content: 'What is 12 * 12?' }];
   const controller = new AbortController();
   const stream = model.generate(question, { numBeams: 3, signal: controller.signal });

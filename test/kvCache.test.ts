@@ -10,7 +10,7 @@ import { sharedGpu } from './sharedGpu.ts';
 
 const gpu = await sharedGpu();
 
-it('a cache takes the positions of another prompt, and makes its tables longer where they must be', async () => {
+it('a cache takes the positions of another prompt, and replaces its tables if they are too small', async () => {
   const { llm } = await readModelConfig(folderFiles(new URL('../weights/m2-tiny', import.meta.url).pathname));
   const within: Positions = { positionIds: Int32Array.of(0, 1, 0, 2, 0, 3), ropeDelta: -2 };
   const below: Positions = { positionIds: Int32Array.of(0, 1, -3, 2, 0, -2), ropeDelta: 4 };

@@ -1,4 +1,4 @@
-/** The steps of docs/kernel-ladder.md are right, and each puzzle is wrong until its gaps are filled. */
+/** The steps of docs/kernel-ladder.md are correct, and each puzzle fails until its gaps are filled. */
 import { readFileSync } from 'node:fs';
 import { checkKernel, defineKernel, type Kernel, openGpu } from 'm2-reasoning';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -10,7 +10,7 @@ type Declaration = Kernel['declaration'];
 const gpu = await openGpu();
 afterAll(() => gpu.destroy());
 
-describe('a step of the ladder equals the definition', () => {
+describe('a step of the ladder equals the reference', () => {
   const declarations = steps.flatMap(({ kernels }) => kernels.map(({ declaration }) => declaration));
 
   it.each(declarations)('$name', async (declaration) => {
@@ -19,7 +19,7 @@ describe('a step of the ladder equals the definition', () => {
     expect(rows.filter(({ ok }) => !ok)).toEqual([]);
   });
 
-  it.each(steps)('the number of $name stands in the document', ({ name }) => {
+  it.each(steps)('the document has the figures of $name', ({ name }) => {
     const document = readFileSync(new URL('../docs/kernel-ladder.md', import.meta.url), 'utf8');
     expect(document).toMatch(new RegExp(`^\\| \\[${name}\\]\\(\\S+\\) \\| [\\d.]+ \\| [\\d.]+ \\|`, 'm'));
   });
@@ -30,7 +30,7 @@ describe.each(Object.keys(puzzles))('the puzzle %s', (name) => {
   const solution = declaration.code as URL;
   const cases = cheapCases(declaration);
 
-  it('as shipped names its gaps and is wrong', async () => {
+  it('as shipped lists its gaps and fails', async () => {
     const { gaps, rows } = await checkPuzzle(gpu, name, { cases });
     const place = `${name}.wgsl:\\d+ GAP`;
     expect(gaps.join('\n')).toMatch(new RegExp(`^${place} 1: .+\n${place} 2: .+\n${place} 3: .+$`));
@@ -45,7 +45,7 @@ describe.each(Object.keys(puzzles))('the puzzle %s', (name) => {
     expect(rows.filter(({ ok }) => !ok)).toEqual([]);
   });
 
-  it('is that text, apart from its gaps', () => {
+  it('equals that text except for its gaps', () => {
     const left = codeLines(solution);
     for (const line of codeLines(textOf(name))) {
       const found = left.indexOf(line);
@@ -55,14 +55,14 @@ describe.each(Object.keys(puzzles))('the puzzle %s', (name) => {
   });
 });
 
-/** Without the largest cases, which take most of the time; weights in bf16 where the case leaves it open. */
+/** The cases without the largest, which take most of the time; with bf16 weights unless the case says otherwise. */
 function cheapCases({ cases }: Declaration): Declaration['cases'] {
   return cases
     .filter(({ name }) => !/the 7B|more rows than one grid axis/.test(name))
     .map((one) => ({ weightDtype: 'bf16' as const, ...one }));
 }
 
-/** Without comments that stand alone, and without what only fills a gap. */
+/** The lines of code, without comment lines and without the placeholders of gaps. */
 function codeLines(text: URL): string[] {
   const lines = readFileSync(text, 'utf8').split('\n');
   return lines.filter((line) => line.trim() !== '' && !/^ *\/\/|\/\/ GAP$/.test(line));

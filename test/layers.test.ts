@@ -1,4 +1,4 @@
-/** Who may import whom: docs/MODEL.md, "Layers". A reader of the graph never meets a fast kernel. */
+/** The rules for imports in docs/MODEL.md, "Layers". The graph never imports a fast kernel. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, normalize } from 'node:path';
 import { expect, it } from 'vitest';
@@ -11,7 +11,7 @@ function importsOf(file: string): string[] {
   return Array.from(specifiers, ([, specifier]) => normalize(join(dirname(file), specifier)));
 }
 
-/** Every import from `folder` that leads into one of `others`, as `file: imported`. */
+/** Every import in `folder` from one of `others`, as `file: imported`. */
 function imports(folder: string, others: readonly string[]): string[] {
   return typescript
     .filter((file) => file.startsWith(`${folder}/`))
@@ -37,13 +37,13 @@ it.each([
   expect(imports(folder, others)).toEqual([]);
 });
 
-it('the graph does not know the word fast', () => {
+it('the graph does not contain the word fast', () => {
   const graph = typescript.filter((file) => file.startsWith('src/model/graph/'));
   expect(graph.length).toBeGreaterThan(10);
   expect(graph.filter((file) => /fast/i.test(readFileSync(file, 'utf8')))).toEqual([]);
 });
 
-it('no two files share a name; a kernel and its reference do', () => {
+it('no two files share a name, except a kernel and its reference', () => {
   const names = typescript.filter((file) => !file.includes('/reference/')).map((file) => basename(file));
   expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([]);
 });

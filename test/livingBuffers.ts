@@ -1,6 +1,6 @@
 import type { Gpu } from '../src/gpu/device.ts';
 
-/** Counts buffers that were made and destroyed on this device while `work` runs. */
+/** Counts the buffers that `work` creates and destroys on this device. */
 export async function livingBuffers(gpu: Gpu, work: () => Promise<unknown>): Promise<number> {
   const { device } = gpu;
   const original = device.createBuffer.bind(device);

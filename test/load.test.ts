@@ -15,7 +15,7 @@ import { sharedGpu } from './sharedGpu.ts';
 const tiny = folderFiles(new URL('../weights/m2-tiny', import.meta.url).pathname);
 const gpu = await sharedGpu();
 
-/** The same files, with every read of weights shown to `onRead` first. */
+/** The same files, with `onRead` called before every read of weights. */
 function watched(
   files: ModelFiles,
   onRead: (source: ByteSource, offset: number, bytes: number) => void,
@@ -37,7 +37,7 @@ function watched(
 }
 
 describe('loading', () => {
-  it('reads 4 MiB at a time at most, also where a tensor has 52 MB', async () => {
+  it('reads at most 4 MiB at a time, even if a tensor has 52 MB', async () => {
     let largest = 0;
     const files = watched(await checkpointFiles(goldens, 'seven-b-slice'), (_, __, bytes) => {
       largest = Math.max(largest, bytes);
@@ -48,7 +48,7 @@ describe('loading', () => {
     expect(largest).toBeGreaterThan(2 ** 20);
   });
 
-  it('packs rows of which eight are more than travel at a time', async () => {
+  it('packs rows even if eight of them exceed a chunk', async () => {
     const shape = [9, 300_000]; // two panels, 4.8 MB and one row of 0.6 MB
     const stored = Uint16Array.from({ length: 9 * 300_000 }, (_, i) => i % 0x7f80);
     const bytes = new Uint8Array(stored.buffer);
@@ -75,7 +75,7 @@ describe('loading', () => {
     await freeTensors(gpu, loader.tensors);
   });
 
-  it('tells its progress up to the last byte', async () => {
+  it('reports progress up to the last byte', async () => {
     const events: LoadProgress[] = [];
     const model = await M2Reasoning.load(tiny, { gpu, onProgress: (event) => events.push(event) });
     await model.destroy();
@@ -86,7 +86,7 @@ describe('loading', () => {
     );
   });
 
-  it('keeps two-byte weights two bytes, and a tied embedding once', async () => {
+  it('keeps 16-bit weights in 16 bits, and a tied embedding once', async () => {
     const sizes: number[] = [];
     const { device } = gpu;
     const original = device.createBuffer.bind(device);
@@ -106,7 +106,7 @@ describe('loading', () => {
     expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(padding * (files + zeroBiases));
   });
 
-  it('frees everything with destroy, and after a generation too', async () => {
+  it('frees everything with destroy, even after a generation', async () => {
     const left = await livingBuffers(gpu, async () => {
       const model = await M2Reasoning.load(tiny, { gpu });
       await model.generate([{ role: 'user', content: 'Is there a red circle?' }], { maxNewTokens: 3 }).result;
@@ -115,7 +115,7 @@ describe('loading', () => {
     expect(left).toBe(0);
   });
 
-  it('that fails at any read ends in its typed error, with nothing left on the GPU', async () => {
+  it('that fails at any read rejects with a typed error and leaves nothing on the GPU', async () => {
     for (const failAt of [1, 3, 20, 60]) {
       let reads = 0;
       const files = watched(tiny, (source) => {
@@ -128,7 +128,7 @@ describe('loading', () => {
     }
   });
 
-  it('that is refused by a progress listener ends with its error, with nothing left on the GPU', async () => {
+  it('that a progress listener refuses rejects with its error and leaves nothing on the GPU', async () => {
     const left = await livingBuffers(gpu, async () => {
       const onProgress = ({ loadedBytes }: LoadProgress) => {
         if (loadedBytes > 1e6) throw new Error('stop');

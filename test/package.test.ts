@@ -1,4 +1,4 @@
-/** The package as others get it: packed, installed in an empty folder, run by Node there, and built into a page by vite. */
+/** The package as users get it: packed, installed in an empty folder, run in Node, and built into a page by vite. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -31,7 +31,7 @@ beforeAll(() => {
 
 describe('the packed package, installed in an empty folder', () => {
   it('answers in Node', async () => {
-    // The package itself has no software driver: it gets that of this repository, as a person's own choice of driver.
+    // The package itself has no software driver, so it uses this repository's, like a driver chosen by the user.
     if (!process.env.VK_DRIVER_FILES) await useSwiftShader();
     const answer = execFileSync('node', [join(installed, 'examples/01-ask-about-a-picture.js')], {
       cwd: folder,
@@ -44,12 +44,12 @@ describe('the packed package, installed in an empty folder', () => {
     expect(version.trim()).toBe(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version);
   });
 
-  // The only browser at hand without a download of its own is built for Linux on x64.
+  // The only browser that needs no extra download is for Linux on x64.
   if (process.platform !== 'linux' || process.arch !== 'x64') return;
   it('answers in a page that vite builds without settings', async () => {
     cpSync(join(root, 'test/web'), folder, { recursive: true }); // index.html, main.js
     cpSync(join(installed, 'weights/m2-tiny'), join(folder, 'public/m2-tiny'), { recursive: true });
-    // This repository's vite, which vitest brings along. Tests run with NODE_ENV=test, which would change the build.
+    // The vite that vitest depends on. NODE_ENV=test, as set in tests, would change the build.
     const env = { ...process.env, NODE_ENV: 'production' };
     const vite = join(root, 'node_modules/vite/bin/vite.js');
     const built = spawnSync('node', [vite, 'build'], { cwd: folder, env, encoding: 'utf8' });
@@ -72,7 +72,7 @@ describe('the packed package, installed in an empty folder', () => {
   });
 });
 
-/** What test/web/main.js hands over. */
+/** The report of test/web/main.js. */
 interface Report {
   readonly patches: Readonly<Record<string, readonly number[]>>;
   readonly errors: readonly string[];
@@ -82,7 +82,7 @@ interface Report {
 async function openPage() {
   vi.stubEnv('TMPDIR', folder); // where the browser is unpacked: 2 s, and no half of an earlier run is in the way
   const executablePath = await chromium.executablePath();
-  // The few libraries that it needs and that a small system lacks.
+  // The libraries that Chromium needs and a minimal system lacks.
   await inflate(join(require.resolve('@sparticuz/chromium'), '../../bin/al2023.tar.br'));
   const env = { ...process.env, LD_LIBRARY_PATH: join(folder, 'al2023/lib') };
   vi.unstubAllEnvs();
@@ -117,7 +117,7 @@ async function openPage() {
   }
 }
 
-/** SHA-256 of the patches of an example's picture, as Node makes them. */
+/** SHA-256 of the patches of an example's image, computed in Node. */
 async function patchesOf(image: string): Promise<number[]> {
   const config = parseImageProcessorConfig(readFileSync(`${tiny}preprocessor_config.json`), 'config');
   const pixels = await loadImage(`${tiny}examples/${image}`, image);

@@ -1,4 +1,4 @@
-/** The decoder in 8-bit integers: not the goldens, but what docs/MODEL.md says of them. */
+/** The decoder in 8-bit integers meets the bounds in docs/MODEL.md, not the goldens. */
 import { describe, expect, it } from 'vitest';
 import type { Gpu } from '../src/gpu/device.ts';
 import type { Pass } from '../src/gpu/pass.ts';
@@ -67,12 +67,12 @@ describe(`precision 'fast', on ${gpu.description}`, () => {
     expect([...exact.ran].filter((name) => name.includes('Int8'))).toEqual([]);
   });
 
-  it.each([8, 9])('runs %d rows with quads only where they pay', (rows) => {
+  it.each([8, 9])('runs %d rows with quads only if that is faster', (rows) => {
     const { declaration } = new KernelLookup(gpu, {}, null).find('matmulInt8', rows);
     expect(declaration.name).toBe(rows > 8 ? manyRows : 'matmulInt8');
   });
 
-  it('leaves a weight as stored whose integers are more than a binding shows, and frees all of them', async () => {
+  it('keeps a weight as stored if its integers exceed a binding, and frees all tensors', async () => {
     const small = await sharedGpu(2 ** 17); // gate and up have 1.5 times as many bytes in 8 bits
     let ran = new Set<string>();
     const living = await livingBuffers(small, async () => {
@@ -83,7 +83,7 @@ describe(`precision 'fast', on ${gpu.description}`, () => {
     expect(living).toBe(0);
   });
 
-  it('needs the fast kernels, and says so', async () => {
+  it('has no effect without the fast kernels, and says so', async () => {
     const { ran, warnings } = await run(gpu, { precision: 'fast', kernelSet: 'plain' }, 1, 'text');
     expect(warnings).toEqual([expect.stringContaining("precision 'fast' has no effect")]);
     expect([...ran].filter((name) => name.includes('Int8'))).toEqual([]);

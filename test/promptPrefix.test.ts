@@ -1,4 +1,4 @@
-/** What a cache is taken to hold, token by token, and which image features are kept. */
+/** The reusable prefix of a cache, token by token, and the cache of image features. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freeTensors, readTensor } from '../src/gpu/tensor.ts';
 import { contentKey, FeatureCache, type KeyedImage } from '../src/model/chat/featureCache.ts';
@@ -22,26 +22,26 @@ function described(ids: readonly number[], images = [cat], positions = textPosit
   return tokenKeys(ids, positions, images, PATCH);
 }
 
-describe('of a prompt can be reused', () => {
+describe('the reusable prefix of a prompt', () => {
   const prompt = [1, 2, PATCH, PATCH, PATCH, 3, 4];
   const { keys } = described(prompt);
 
-  it('what is the same', () => {
+  it('ends at the first different token', () => {
     expect(reusableTokens(keys, described([...prompt, 5]))).toBe(7);
     expect(reusableTokens(keys, described([1, 2, PATCH, PATCH, PATCH, 3, 8, 5]))).toBe(6);
     expect(reusableTokens([], described(prompt))).toBe(0);
   });
 
-  it('never the last token', () => {
+  it('never contains the last token', () => {
     expect(reusableTokens(keys, described(prompt))).toBe(6);
     expect(reusableTokens(keys, described([1], []))).toBe(0);
   });
 
-  it('nothing from another picture on', () => {
+  it('ends at a different image', () => {
     expect(reusableTokens(keys, described(prompt, [dog]))).toBe(2);
   });
 
-  it('nothing from another position on, on any axis', () => {
+  it('ends at a different position on any axis', () => {
     for (const axis of [0, 1, 2]) {
       const positions = textPositions(prompt.length);
       positions.positionIds[axis * prompt.length + 5]++;
@@ -49,14 +49,14 @@ describe('of a prompt can be reused', () => {
     }
   });
 
-  it('no part of an image, also where text stands between its parts', () => {
+  it('contains no part of an image, even if text comes between its parts', () => {
     expect(reusableTokens(keys.slice(0, 4), described(prompt))).toBe(2);
     const split = [1, PATCH, PATCH, 2, PATCH, 3, 4];
     expect(reusableTokens(described(split).keys.slice(0, 4), described(split))).toBe(1);
     expect(reusableTokens(described(split).keys.slice(0, 5), described(split))).toBe(5);
   });
 
-  it('the first of two images without the second', () => {
+  it('may contain the first of two images without the second', () => {
     const two = [1, PATCH, PATCH, PATCH, 2, PATCH, PATCH, PATCH, 3];
     const held = described(two, [cat, cat]).keys;
     expect(reusableTokens(held, described(two, [cat, dog]))).toBe(5);
@@ -88,7 +88,7 @@ describe('image features', () => {
     return { key: await contentKey(image), image };
   }
 
-  it('have the same key for the same pixels only', async () => {
+  it('have the same key only for the same pixels', async () => {
     const [one, same, other] = [await grey(10), await grey(10), await grey(11)];
     expect(same.key).toBe(one.key);
     expect(other.key).not.toBe(one.key);
@@ -96,7 +96,7 @@ describe('image features', () => {
     expect(await contentKey(turned)).not.toBe(one.key);
   });
 
-  it('of the images used last are kept, the others go when it gets too much', async () => {
+  it('of recently used images are kept, the others are freed above the limit', async () => {
     const [a, b, c] = [await grey(0), await grey(100), await grey(255)];
     const living = await livingBuffers(parts.gpu, async () => {
       const two = 2 * 4 * 4 * parts.config.llm.hiddenSize;

@@ -5,7 +5,7 @@ export interface StoredTensor {
   readonly data: Float32Array | Uint8Array;
 }
 
-/** Reads a golden's `.safetensors` (trusted, F32 and U8 only) as plain typed arrays. */
+/** Reads the `.safetensors` of a golden (trusted, only F32 and U8) as typed arrays. */
 export function readTensors(path: string): Map<string, StoredTensor> {
   const file = readFileSync(path);
   const headerBytes = Number(file.readBigUInt64LE(0));
@@ -23,7 +23,7 @@ export function readTensors(path: string): Map<string, StoredTensor> {
   return tensors;
 }
 
-/** The goldens' root, as a path. */
+/** The path of the goldens' root. */
 export const goldens = new URL('./goldens/', import.meta.url).pathname;
 
 export function readJson(path: string) {

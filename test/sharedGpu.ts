@@ -1,13 +1,13 @@
-/** One device for all test files that a worker runs: what was compiled for one file is there for the next. */
+/** One device for all test files of a worker, so that later files reuse compiled kernels. */
 import { Gpu, openGpu } from '../src/gpu/device.ts';
 
-/** Outlives a reset of the modules. */
+/** Survives a reset of the modules. */
 const worker = globalThis as { sharedGpu?: Promise<Gpu> };
 
 /**
- * For tests that leave the device as it is; one that loses it opens its own. Nobody destroys it: it ends with the worker.
+ * The shared device. Tests that lose the device must open their own. It is never destroyed and ends with the worker.
  *
- * @param maxBindingBytes as in `openGpu`: a Gpu of its own on the same device, with weights split under this limit
+ * @param maxBindingBytes as in `openGpu`; gives another Gpu on the same device that splits weights under this limit
  */
 export async function sharedGpu(maxBindingBytes?: number): Promise<Gpu> {
   worker.sharedGpu ??= openGpu();

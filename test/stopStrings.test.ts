@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { StopStrings } from '../src/model/generation/stopStrings.ts';
 
-/** What is shown of the pieces, and after which of them it stopped. */
+/** The text shown for the pieces, and the index of the piece at which it stopped. */
 function shown(stops: string[], pieces: string[]) {
   const watcher = new StopStrings(stops);
   let text = '';
@@ -27,7 +27,7 @@ describe('stop strings', () => {
     expect(shown(stops, pieces)).toEqual(expected);
   });
 
-  it('never shows a character of a stop string, however it is cut', () => {
+  it('never shows a character of a stop string, for any split', () => {
     const text = 'The answer is \\boxed{2} and more';
     for (let cut = 0; cut <= text.length; cut++) {
       expect(shown(['\\boxed{2}'], [text.slice(0, cut), text.slice(cut)])[0]).toBe('The answer is ');

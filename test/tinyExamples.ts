@@ -15,7 +15,7 @@ export interface Example {
 
 export const examples: readonly Example[] = readJson(`${tiny}examples/examples.json`);
 
-/** The image part stands before the text part; `system: null` means no system turn. */
+/** The image part comes before the text part; `system: null` means no system message. */
 export function messagesOf({ system, image, question }: Example): Message[] {
   const user: Message = {
     role: 'user',

@@ -1,4 +1,4 @@
-/** Tuning: only right candidates are timed, only clear gains are taken, and the model's tokens stay the same. */
+/** Tuning times only correct candidates and takes only clear gains, and the model's tokens stay the same. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -32,7 +32,7 @@ const gateUp = calls.filter(
 );
 const gemv = (constants: Variant['constants']): Variant => ({ kernel: 'gemvPanels', constants });
 
-/** @param times for each class of `of`: µs of the candidates that are right, the default first */
+/** @param times for each class of `of`: µs of the correct candidates, the default first */
 function tuned(
   of: readonly TunedCall[],
   candidates: readonly Variant[],
@@ -50,7 +50,7 @@ function tuned(
 }
 
 describe(`tune, on ${gpu.description}`, () => {
-  it('takes another than the default where it needs 8 % less time', async () => {
+  it('takes another candidate than the default if it needs 8 % less time', async () => {
     const candidates = [gemv({ WORKGROUP_SIZE: 32 })];
     const times = [
       [100, 92.1],
@@ -67,7 +67,7 @@ describe(`tune, on ${gpu.description}`, () => {
     });
   });
 
-  it('neither times nor takes a candidate that is wrong, or does not compile', async () => {
+  it('neither times nor takes a candidate that is wrong or does not compile', async () => {
     const adds = gemv({ ADD: 1 }); // to whatever is in the output
     const tooLarge = gemv({ WORKGROUP_SIZE: 2 ** 20 });
     const { rows } = await tuned(down, [adds, tooLarge], [[100]]);
@@ -79,14 +79,14 @@ describe(`tune, on ${gpu.description}`, () => {
     expect(second).toMatch(/gemvPanels/);
   });
 
-  it('takes no candidate whose other endings are wrong', async () => {
+  it('takes no candidate with a wrong kernel for another ending', async () => {
     const storesOnly = gemv({ ADD: 0, WORKGROUP_SIZE: 32 }); // gemvPanelsAdd would store, too
     const { rows } = await tuned(down, [storesOnly], [[100, 10]]);
     expect(rows[0].chosen).toEqual(defaultVariant(gpu, 'gemvPanels'));
     expect(rows[0].candidates[1].verdict).toMatch(/^gemvPanelsAdd: /);
   });
 
-  it('begins with what the adapter runs with so many rows', async () => {
+  it("starts with the adapter's default for the number of rows", async () => {
     const downs = calls.filter(
       ({ kernel, kernelCase }) => kernel === 'matmulPanels' && kernelCase.name === 'down',
     );
@@ -101,7 +101,7 @@ describe(`tune, on ${gpu.description}`, () => {
     ]);
   });
 
-  it('offers 4 to 8 candidates, the default among them', () => {
+  it('offers 4 to 8 candidates, including the default', () => {
     for (const kernel of TUNED_KERNELS) {
       const candidates = tuningCandidates(gpu, kernel);
       expect(candidates.length).toBeGreaterThanOrEqual(4);
@@ -110,7 +110,7 @@ describe(`tune, on ${gpu.description}`, () => {
     }
   });
 
-  it('ends with what onProgress throws', async () => {
+  it('ends with the error that onProgress throws', async () => {
     const stop = new Error('stop');
     const onProgress = () => {
       throw stop;
@@ -119,7 +119,7 @@ describe(`tune, on ${gpu.description}`, () => {
   });
 });
 
-/** Another choice than the default for every call of m2-tiny. */
+/** A choice other than the default for every call of m2-tiny. */
 function everythingTuned(): Tuning {
   const tuning: Partial<Record<TunedKernel, Record<string, Variant>>> = {};
   for (const { kernel, shapeClass } of calls) {
@@ -131,7 +131,7 @@ function everythingTuned(): Tuning {
 }
 
 describe('a tuned model', () => {
-  it('runs the choices, with the tokens of the reference', async () => {
+  it("runs the chosen variants and gives the reference's tokens", async () => {
     const tuning = everythingTuned();
     const example = examples[4];
     const model = await M2Reasoning.load(tiny, { gpu, tuning: async () => tuning });
@@ -158,7 +158,7 @@ describe('a tuned model', () => {
 });
 
 describe('the cache of tunings', () => {
-  it('keeps a tuning for this adapter, joins the next one to it, and forgets', async () => {
+  it('stores a tuning for this adapter, merges the next one, and deletes it', async () => {
     expect(await readTuning(gpu)).toBeNull();
     const first: Tuning = { gemvPanels: { [down[0].shapeClass]: gemv({ WORKGROUP_SIZE: 32 }) } };
     const second: Tuning = { gemvPanels: { [gateUp[0].shapeClass]: gemv({ WORKGROUP_SIZE: 64 }) } };
@@ -183,13 +183,13 @@ describe('the cache of tunings', () => {
       '{"tuning": {"gemvPanels": {"x": {"kernel": "gemvPanels", "constants": {"ADD": 1}}}}}',
     ],
     ['a choice that is null', '{"tuning": {"gemvPanels": {"x": null}}}'],
-  ])('takes %s as none', async (_, text) => {
+  ])('treats %s as no tuning', async (_, text) => {
     const file = await writeTuning(gpu, {});
     writeFileSync(file, text);
     expect(await readTuning(gpu)).toBeNull();
   });
 
-  it('says which folder can not be written', async () => {
+  it("names the folder that can't be written", async () => {
     vi.stubEnv('XDG_CACHE_HOME', '/dev/null');
     await expect(writeTuning(gpu, {})).rejects.toMatchObject({
       code: 'INPUT_FILE',

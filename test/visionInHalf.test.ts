@@ -1,4 +1,4 @@
-/** The vision tower in f16: as near to the exact features as docs/MODEL.md says, and on GPUs with shader-f16 alone. */
+/** The vision tower in f16 meets the bounds in docs/MODEL.md, and runs only on GPUs with shader-f16. */
 import { describe, expect, it, vi } from 'vitest';
 import type { Gpu } from '../src/gpu/device.ts';
 import { Pass } from '../src/gpu/pass.ts';
@@ -48,14 +48,14 @@ async function run(onGpu: Gpu, options: LoadOptions, steps: number) {
 }
 
 describe(`the vision tower with precision 'fast', on ${gpu.description}`, () => {
-  it('runs in f16 on a GPU with shader-f16 alone', async () => {
+  it('runs in f16 only on a GPU with shader-f16', async () => {
     const { ran } = await run(gpu, { precision: 'fast' }, 1);
     const expected = !gpu.isSoftware && hasF16 ? HALF : [];
     expect(ran.filter((name) => HALF.includes(name)).sort()).toEqual([...expected].sort());
   });
 
   if (hasF16) {
-    it('there gives features within the stated bound, and the tokens of the reference', async () => {
+    it("gives features within the stated bound, and the reference's tokens", async () => {
       const steps = 4;
       const exact = await run(gpu, {}, 1);
       const fast = await run(asGpu, { precision: 'fast' }, steps);
@@ -96,7 +96,7 @@ describe('f16 in the vision tower is chosen', async () => {
   }
   const fast = { precision: 'fast' } as const;
 
-  it('with precision fast, on a GPU, with shader-f16; without these nothing is said', async () => {
+  it('with precision fast on a GPU with shader-f16; otherwise silently not', async () => {
     expect(await chosen(false, ['shader-f16'], fast)).toEqual({ inHalf: true, notes: [] });
     expect(await chosen(false, ['shader-f16'], {})).toEqual({ inHalf: false, notes: [] });
     expect(await chosen(true, ['shader-f16'], fast)).toEqual({ inHalf: false, notes: [] });
@@ -104,7 +104,7 @@ describe('f16 in the vision tower is chosen', async () => {
   });
 
   it.each(['matmul', 'matmulPanels', 'matmulPanelsGelu'] as const)(
-    'not in the place of a %s of your own',
+    'not if the user has replaced %s',
     async (name) => {
       const own = { [name]: kernels[name] };
       const { inHalf, notes } = await chosen(false, ['shader-f16'], { ...fast, kernels: own });

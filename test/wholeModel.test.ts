@@ -1,4 +1,4 @@
-/** examples/00-the-whole-model.js: the library's tokens, from less than 300 lines on the plain kernels. */
+/** examples/00-the-whole-model.js gives the library's tokens with fewer than 300 lines on the plain kernels. */
 import { readFileSync } from 'node:fs';
 import { M2Reasoning, openGpu } from 'm2-reasoning';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -11,7 +11,7 @@ const gpu = await openGpu();
 afterAll(() => gpu.destroy());
 
 describe(`the tokens, on ${gpu.description}`, () => {
-  // A picture a little wider than a window, one whose alpha is dropped, one that is resized.
+  // An image slightly wider than a window, one whose alpha is dropped, and one that is resized.
   it.each([examples[0], examples[2], examples[5]])('m2-tiny, $image', async (example) => {
     const { image, question, system, input_ids, output_ids } = example;
     const model = await load(gpu, tiny);
@@ -26,7 +26,7 @@ describe(`the tokens, on ${gpu.description}`, () => {
     await library.destroy();
   });
 
-  // Six windows and four. Random weights show what is mixed up; m2-tiny finds its answers all the same.
+  // Six windows, and four. Random weights reveal mix-ups that m2-tiny's answers may hide.
   it.each(['wide-300x150.png', 'square-224.png'])('random weights, %s', async (name) => {
     const folder = `${goldens}checkpoints/mrope-bf16`;
     const image = `${goldens}images/${name}`;
@@ -55,11 +55,11 @@ describe(`the tokens, on ${gpu.description}`, () => {
 describe('the file', () => {
   const source = readFileSync(new URL('../examples/00-the-whole-model.js', import.meta.url), 'utf8');
 
-  it('has less than 300 lines', () => {
+  it('has fewer than 300 lines', () => {
     expect(source.trimEnd().split('\n').length).toBeLessThan(300);
   });
 
-  it('takes no part of the model from the library: plain kernels, files, tables, and what a picture and a text become', () => {
+  it("takes no part of the model from the library, only plain kernels, file readers, tables and the processor's steps", () => {
     const allowed = {
       gpu: ['openGpu', 'Pass', 'readTensor', 'reshape', 'upload', 'zeros', 'kernels'],
       files: ['Checkpoint', 'folderFiles', 'parseImageProcessorConfig', 'parseModelConfig'],
@@ -77,7 +77,7 @@ describe('the file', () => {
   });
 });
 
-/** The names between the braces that were matched. */
+/** The names between the matched braces. */
 function namesIn(braces: readonly RegExpMatchArray[]): string[] {
   return braces.flatMap(([, names]) => names.split(',').map((name) => name.trim()));
 }

@@ -1,4 +1,4 @@
-/** What a page gets in place of Node, as far as no browser is needed to see it; package.test.ts opens a page. */
+/** The replacements for Node in a page, tested without a browser; package.test.ts opens a page. */
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -26,7 +26,7 @@ it('a page without WebGPU says so', async () => {
   await expect(withoutNode.openDawn({})).rejects.toMatchObject(error);
 });
 
-it('a browser without an adapter says what to do there', async () => {
+it('a browser without an adapter says what to do', async () => {
   vi.stubGlobal('navigator', { gpu: { requestAdapter: async () => null } });
   const error = {
     name: 'GpuError',
@@ -36,7 +36,7 @@ it('a browser without an adapter says what to do there', async () => {
   await expect(openGpu()).rejects.toMatchObject(error);
 });
 
-it('a kernel whose text a page can not fetch, or that is wrong, is named', async () => {
+it("a kernel whose text can't be fetched, or is wrong, is named", async () => {
   const server = createServer((request, response) => {
     if (request.url === '/gone.wgsl') response.writeHead(404).end();
     else response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html>'); // a server's start page

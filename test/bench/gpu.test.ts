@@ -16,7 +16,7 @@ const part = (name: string) => JSON.parse(readFileSync(join(folder, `${name}.jso
 const textOf = (name: string) => readFileSync(join(folder, name), 'utf8');
 
 describe('bench:gpu', () => {
-  it('stores each part, goes on behind one that fails, and says so', () => {
+  it('stores each part, continues after one that fails, and reports it', () => {
     const parts = ['--only', 'adapter,kernels,rates,attention', '--kernels', 'add,noSuchKernel'];
     const { status, stdout } = run('--quick', ...parts);
     expect(status, stdout).toBe(1);
@@ -36,12 +36,12 @@ describe('bench:gpu', () => {
     expect(stdout).toContain(`FAILED: ${problem}`);
   });
 
-  it('ends a part that takes longer than its time', () => {
+  it('stops a part that exceeds its time', () => {
     expect(run('--only', 'goldens', '--minutes', '0.0005').status).toBe(1);
     expect(part('goldens')).toMatchObject({ status: 'failed', problems: ['stopped after 0 s'] });
   });
 
-  it('knows its parts', () => {
+  it('refuses unknown parts', () => {
     const { status, stderr } = run('--only', 'kernel');
     expect(status).toBe(2);
     expect(stderr).toContain('there is no part kernel; there are adapter, kernels,');
@@ -58,7 +58,7 @@ describe('its roofline', () => {
     isFastest: true,
   }));
 
-  it('has no label on another', () => {
+  it('has no overlapping labels', () => {
     const texts = rooflineSvg('crowded', rates, crowded).matchAll(
       /<text x="([\d.]+)" y="([\d.]+)" (text-anchor="end")?>(operation.*?)</g,
     );
@@ -75,7 +75,7 @@ describe('its roofline', () => {
     }
   });
 
-  it('says what is missing where the rates are not measured', () => {
+  it('says so if the rates were not measured', () => {
     expect(rooflineSvg('nothing', null, crowded)).toContain('rates of the adapter were not measured');
   });
 });

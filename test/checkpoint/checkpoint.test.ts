@@ -30,7 +30,7 @@ test.for([
   ['rope-1d-f16', `${goldens}checkpoints/rope-1d-f16`, 'f16', 1],
   ['m2-tiny', `${root}weights/m2-tiny`, 'bf16', 2],
 ] as const)(
-  '%s opens, verifies, and holds the tensors that its config asks for',
+  '%s opens, verifies, and has the tensors that its config requires',
   async ([, path, dtype, fileCount]) => {
     const files = folderFiles(path);
     const itsConfig = await readModelConfig(files);
@@ -46,7 +46,7 @@ test.for([
   },
 );
 
-test('reads any range of a tensor, and nothing outside it', async () => {
+test('reads any range of a tensor, but nothing outside it', async () => {
   const bytes = weightsFile(config, undefined, (data, header) => data.fill(7, ...header[norm].data_offsets));
   const checkpoint = await Checkpoint.open(single(bytes), config);
   const { sizeBytes } = checkpoint.entry(norm);
@@ -80,7 +80,7 @@ test.for([
   expect(error.details.file).toBe(INDEX);
 });
 
-/** The tensors of `config` in two files of which `first` and `second` choose, and an index after `weightMap`. */
+/** The tensors of `config` in two files, selected by `first` and `second`, with an index according to `weightMap`. */
 function sharded(
   first: (name: string) => boolean,
   second: (name: string) => boolean,
@@ -160,7 +160,7 @@ test.for<[row: string, index: Uint8Array | object]>([
   expect(files.live.size).toBe(0);
 });
 
-test('an index of 1 GB is refused by its size alone', async () => {
+test('an index of 1 GB is refused without reading it', async () => {
   const source = { name: INDEX, sizeBytes: 2 ** 30, readInto: async () => {}, close: async () => {} };
   await expectCode('CKPT_INDEX_INVALID', () =>
     Checkpoint.open({ name: 'huge', open: async () => source }, config),
@@ -178,7 +178,7 @@ test('C13: __proto__ in a weight_map is a tensor name', async () => {
   expect(({} as Record<string, unknown>).weight_map).toBeUndefined();
 });
 
-test('C11: shape unlike the config', async () => {
+test('C11: a shape that differs from the config', async () => {
   const other = parseTiny({ ...oneLayer, 'vision_config.intermediate_size': 152 });
   const error = await expectCode('CKPT_SHAPE_MISMATCH', () =>
     Checkpoint.open(single(weightsFile(other)), config),
@@ -206,7 +206,7 @@ test('C12: one error lists all missing tensors', async () => {
   expect(new Set(error.details.actual as string[])).toEqual(new Set(gone));
 });
 
-test('C12: other tensors and audio tensors are warnings, of whatever dtype', async () => {
+test('C12: other tensors and audio tensors are warnings, for any dtype', async () => {
   const bytes = weightsFile(config, (tensors) => {
     tensors.push({ name: 'audio_model.conv.weight', shape: [2], dtype: 'BF16' });
     tensors.push({ name: 'extra\u001b[31m', shape: [1], dtype: 'I64' });
@@ -250,14 +250,14 @@ test.for([
   expect(files.live.size).toBe(0);
 });
 
-test('files are closed when a header is broken', async () => {
+test('files are closed if a header is invalid', async () => {
   const files = single(safetensorsFile('{'));
   await expectCode('ST_HEADER_INVALID', () => Checkpoint.open(files, config));
   expect(files.opened).toContain('model.safetensors');
   expect(files.live.size).toBe(0);
 });
 
-test('no read is larger than the header or a piece', async () => {
+test('no read is larger than the header or a chunk', async () => {
   let largestRead = 0;
   const inner = folderFiles(`${root}weights/m2-tiny`);
   const watched: ModelFiles = {

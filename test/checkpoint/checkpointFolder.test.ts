@@ -40,7 +40,7 @@ async function openFile(folder: string) {
   return source;
 }
 
-test('reads ranges, and knows what is not there', async () => {
+test('reads ranges, and gives null for missing files', async () => {
   const folder = folderWith('0123456789');
   const source = await openFile(folder);
   const target = new Uint8Array(4);
@@ -57,7 +57,7 @@ test.for(['../secret', '/etc/passwd', 'a/b', '..', 'a\0b'])('C1: %j is refused',
   await expectCode('CKPT_PATH_UNSAFE', () => folderFiles(newFolder()).open(fileName));
 });
 
-test('C3: a link out of the folder is refused, one into the own cache is followed', async () => {
+test('C3: a link out of the folder is refused, one into its own cache is followed', async () => {
   const outside = join(folderWith('secret'), NAME);
   const folder = newFolder();
   symlinkSync(outside, join(folder, NAME));
@@ -91,7 +91,7 @@ test('C3: links within the folder, to the folder, and to nothing', async () => {
   await expectCode('CKPT_READ', () => folderFiles(folder).open('loop'));
 });
 
-test('C4: a folder, a pipe and a device are refused, and nothing waits', { timeout: 5000 }, async () => {
+test('C4: a folder, a pipe and a device are refused without waiting', { timeout: 5000 }, async () => {
   const folder = newFolder();
   mkdirSync(join(folder, 'folder'));
   execFileSync('mkfifo', [join(folder, 'pipe')]);
@@ -106,7 +106,7 @@ test('C4: a folder, a pipe and a device are refused, and nothing waits', { timeo
   }
 });
 
-test('a folder that is missing, or is a file', async () => {
+test('a missing folder, and a file instead of a folder', async () => {
   const file = join(folderWith('x'), NAME);
   for (const path of [join(scratch, 'nowhere'), file, join(file, 'below')]) {
     const error = await expectCode('CKPT_FILE_MISSING', () => folderFiles(path).open(NAME));
@@ -131,7 +131,7 @@ test('S16: the file shrinks after it was opened', async () => {
   await source.close();
 });
 
-test('S16: another file is moved over it, of the same size and time', async () => {
+test('S16: another file of the same size and time is moved over it', async () => {
   const folder = folderWith('0123456789');
   const other = join(folderWith('abcdefghij'), NAME);
   for (const path of [other, join(folder, NAME)]) utimesSync(path, 1000, 1000);

@@ -119,6 +119,6 @@ test("missing fields take the reference's defaults", () => {
   });
 });
 
-test('num_key_value_heads null means one for each head', () => {
+test('num_key_value_heads null means one per query head', () => {
   expect(parse(tinyConfig({ 'llm_config.num_key_value_heads': null })).llm.numKeyValueHeads).toBe(4);
 });

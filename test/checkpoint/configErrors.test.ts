@@ -28,14 +28,14 @@ const refused: [row: string, code: ErrorCode, field: string, changes: Record<str
     { 'llm_config.hidden_size': 3585, 'llm_config.num_attention_heads': 28 },
   ],
   [
-    'C6 heads no multiple of kv heads',
+    'C6 heads not a multiple of kv heads',
     'CONFIG_INCONSISTENT',
     'llm_config.num_attention_heads',
     { 'llm_config.num_key_value_heads': 3 },
   ],
   ['C6 odd head size', 'CONFIG_INCONSISTENT', 'llm_config.hidden_size', { 'llm_config.hidden_size': 132 }],
   [
-    'C6 vision head size no multiple of 4',
+    'C6 vision head size not a multiple of 4',
     'CONFIG_INCONSISTENT',
     'vision_config.hidden_size',
     { 'vision_config.hidden_size': 84 },
@@ -116,7 +116,7 @@ const refused: [row: string, code: ErrorCode, field: string, changes: Record<str
     'vision_config.fullatt_block_indexes',
     { 'vision_config.fullatt_block_indexes': [-1] },
   ],
-  ['a text for a number', 'CONFIG_TYPE', 'llm_config.hidden_size', { 'llm_config.hidden_size': '128' }],
+  ['a string for a number', 'CONFIG_TYPE', 'llm_config.hidden_size', { 'llm_config.hidden_size': '128' }],
   ['a fraction for an integer', 'CONFIG_TYPE', 'llm_config.hidden_size', { 'llm_config.hidden_size': 128.5 }],
   ['null for a number', 'CONFIG_TYPE', 'llm_config.eos_token_id', { 'llm_config.eos_token_id': null }],
   [
@@ -127,7 +127,7 @@ const refused: [row: string, code: ErrorCode, field: string, changes: Record<str
   ],
   ['an array for an object', 'CONFIG_TYPE', 'llm_config', { llm_config: [] }],
   [
-    'texts for numbers',
+    'strings for numbers',
     'CONFIG_TYPE',
     'vision_config.fullatt_block_indexes',
     { 'vision_config.fullatt_block_indexes': ['1'] },
@@ -150,12 +150,12 @@ test.for(refused)('%s: %s', async ([, code, field, changes]) => {
   expect(error.message).toContain(field);
 });
 
-test('C5: the hint says that the default would be wrong', async () => {
+test('C5: the hint says that the reference default is wrong', async () => {
   const config = tinyConfig({ 'vision_config.hidden_size': undefined });
   expect((await expectCode('CONFIG_MISSING', () => parse(config))).message).toContain('default of 3584');
 });
 
-test.for([true, 'foo', undefined])('C8: the text lists the three values, for %s', async (value) => {
+test.for([true, 'foo', undefined])('C8: the message lists the three values, for %s', async (value) => {
   const error = await expectCode('CONFIG_ROPE_UNKNOWN', () =>
     parse(tinyConfig({ 'llm_config.use_llm_3drope': value })),
   );
@@ -171,7 +171,7 @@ test.for(['NaN', 'Infinity', '-Infinity', '1e999'])(
   },
 );
 
-test('C13: __proto__ and constructor pollute nothing, and are no fields', async () => {
+test('C13: __proto__ and constructor pollute nothing and are not fields', async () => {
   const text = JSON.stringify(tinyConfig());
   const polluting = `{"__proto__":{"polluted":1,"mlp_depths":9},"constructor":{"prototype":{"polluted":1}},${text.slice(1)}`;
   expect(parseText(polluting)).toEqual(parseText(text));
@@ -187,7 +187,7 @@ test('C14: a byte order mark is accepted', () => {
 const unparsable: [row: string, bytes: Uint8Array][] = [
   ['trailing comma', utf8(`${JSON.stringify(tinyConfig()).slice(0, -1)},}`)],
   ['empty file', new Uint8Array(0)],
-  ['cut file', utf8(JSON.stringify(tinyConfig()).slice(0, 500))],
+  ['truncated file', utf8(JSON.stringify(tinyConfig()).slice(0, 500))],
   ['array', utf8('[]')],
   ['null', utf8('null')],
   ['not UTF-8', new Uint8Array([0x7b, 0xff, 0x7d])],
@@ -199,12 +199,12 @@ test.for(unparsable)('C14: %s is CONFIG_PARSE', async ([, bytes]) => {
   await expectCode('CONFIG_PARSE', () => parseModelConfig(bytes, 'config.json'));
 });
 
-test('brackets within texts are not depth', () => {
+test('brackets inside strings do not count as depth', () => {
   const text = JSON.stringify(tinyConfig({ note: `${'[{'.repeat(100)}\\"${'['.repeat(100)}` }));
   expect(parseText(text).mlpDepths).toBe(2);
 });
 
-test('C14: 1 GB is refused by its size alone', async () => {
+test('C14: 1 GB is refused without reading it', async () => {
   const source = {
     name: 'config.json',
     sizeBytes: 2 ** 30,

@@ -33,7 +33,7 @@ const sliceFiles = generatedFiles({
 const PIECE = 4 * 2 ** 20;
 const fromBf16 = (bits: number) => new Float32Array(new Uint32Array([bits << 16]).buffer)[0];
 
-test('seven-b-slice: every tensor has the first, last and summed bits of the golden', async () => {
+test('seven-b-slice: the first, last and summed bits of every tensor equal the golden', async () => {
   const checkpoint = await Checkpoint.open(sliceFiles, await readModelConfig(sliceFiles));
   expect(checkpoint.warnings).toEqual([]);
   const piece = new Uint8Array(PIECE);
@@ -57,14 +57,14 @@ test('seven-b-slice: every tensor has the first, last and summed bits of the gol
   expect(valueCount).toBe(slice.parameters);
 });
 
-test('seven-b-slice: the expected tensors are the ones that the golden lists', async () => {
+test('seven-b-slice: the expected tensors are those that the golden lists', async () => {
   const expected = expectedTensors(await readModelConfig(sliceFiles));
   const byName = (tensors: readonly { name: string; shape: readonly number[] }[]) =>
     new Map(tensors.map(({ name, shape }) => [name, shape]));
   expect(byName(expected)).toEqual(byName(slice.tensors));
 });
 
-test('any byte range is a part of the whole, odd offsets and the header included', async () => {
+test('any byte range equals that part of the whole file, including odd offsets and the header', async () => {
   const tensors = [
     { name: 'a', shape: [3, 5], scale: 0.5, offset: 0 },
     { name: 'empty', shape: [0], scale: 1, offset: 0 },
@@ -165,7 +165,7 @@ test.for([
   expect(shape('linear_proj.0.weight')).toEqual([3584, variant.out_hidden_size]);
   expect(shape('language_model.model.layers.27.self_attn.k_proj.weight')).toEqual([512, 3584]);
 
-  // The last weights lie 16 GB into the file, past what 32 bits can count.
+  // The last weights are 16 GB into the file, beyond 32-bit offsets.
   const lastRow = new Uint8Array(2 * 3584);
   await checkpoint.readInto('language_model.lm_head.weight', 2 * 3584 * 152_063, lastRow);
   const scale = Math.sqrt(3 / 3584);
@@ -182,7 +182,7 @@ test('generated weights of a small model pass verifyWeights', async () => {
   expect(await verifyWeights(await Checkpoint.open(files, model))).toEqual([]);
 });
 
-test('a memory source ends where its bytes end', async () => {
+test('a memory source ends with its bytes', async () => {
   const source = memorySource('small.bin', new Uint8Array(4));
   await source.readInto(2, new Uint8Array(2));
   for (const offset of [3, 4, 100]) {

@@ -8,7 +8,7 @@ import { goldens } from '../readTensors.ts';
 
 export const utf8 = (text: string) => new TextEncoder().encode(text);
 
-/** A safetensors file: `header` as an object, or as the exact text that it should have. */
+/** A safetensors file. `header` is an object or the exact text. */
 export function safetensorsFile(header: object | string, dataBytes: number | Uint8Array = 0): Uint8Array {
   const json = utf8(typeof header === 'string' ? header : JSON.stringify(header));
   const data = typeof dataBytes === 'number' ? new Uint8Array(dataBytes) : dataBytes;
@@ -19,7 +19,7 @@ export function safetensorsFile(header: object | string, dataBytes: number | Uin
   return file;
 }
 
-/** A checkpoint folder in memory; objects become JSON. `opened` and `live` say what was opened and not yet closed. */
+/** A checkpoint folder in memory; objects become JSON. `opened` lists the opened files, `live` those not yet closed. */
 export function memoryFiles(contents: Record<string, Uint8Array | object>) {
   const opened: string[] = [];
   const live = new Set<ByteSource>();
@@ -41,7 +41,7 @@ export function memoryFiles(contents: Record<string, Uint8Array | object>) {
   return { ...files, opened, live };
 }
 
-/** The published config's form, small; `path: value` pairs replace fields, `undefined` removes them. */
+/** A small config in the published form. `path: value` pairs replace fields, `undefined` removes them. */
 export function tinyConfig(changes: Record<string, unknown> = {}): Record<string, unknown> {
   const config = JSON.parse(readFileSync(`${goldens}checkpoints/mrope-bf16/config.json`, 'utf8'));
   for (const [path, value] of Object.entries(changes)) {
@@ -59,14 +59,14 @@ export function parseTiny(changes: Record<string, unknown> = {}): ModelConfig {
   return parseModelConfig(utf8(JSON.stringify(tinyConfig(changes))), 'config.json');
 }
 
-/** Changes that leave one decoder layer and two vision blocks, one of each kind. */
+/** Changes for one decoder layer and two vision blocks, one of each kind. */
 export const oneLayer = {
   'llm_config.num_hidden_layers': 1,
   'vision_config.depth': 2,
   'vision_config.fullatt_block_indexes': [1],
 };
 
-/** All tensors of `config`, zeros, as one header and its data; `edit` may change the list of tensors. */
+/** A header and data with all tensors of `config`, filled with zeros; `edit` may change the list of tensors. */
 export function weightsFile(
   config: ModelConfig,
   edit: (tensors: { name: string; shape: readonly number[]; dtype: string }[]) => void = () => {},
@@ -90,7 +90,7 @@ function dtypeBytes(dtype: string): number {
   return { F8_E4M3: 1, F16: 2, BF16: 2, F32: 4, I64: 8 }[dtype] as number;
 }
 
-/** Runs `action` and expects our own error with exactly this code; gives it back for further checks. */
+/** Runs `action` and expects our own error with exactly this code. @returns the error */
 export async function expectCode(code: ErrorCode, action: () => unknown): Promise<M2Error> {
   const error = await Promise.resolve()
     .then(action)

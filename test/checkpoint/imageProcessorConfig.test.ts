@@ -17,7 +17,7 @@ test('preprocessor_config.json of the goldens', () => {
   expect(parseImageProcessorConfig(published, 'preprocessor_config.json')).toEqual(DEFAULT_IMAGE_PROCESSOR);
 });
 
-test('preprocessor_config.json: fields that are left out, or null', () => {
+test('preprocessor_config.json: missing and null fields', () => {
   const config = parseImageProcessorConfig(
     utf8('{"image_mean":null,"image_std":0.5}'),
     'preprocessor_config.json',
@@ -42,7 +42,7 @@ test.for(refusedProcessors)('preprocessor_config.json: %s for %o', async ([code,
   );
 });
 
-test('a processor of another checkpoint', async () => {
+test('a processor config of another checkpoint', async () => {
   const { vision } = parseModelConfig(utf8(JSON.stringify(tinyConfig())), 'config.json');
   assertProcessorFits(vision, DEFAULT_IMAGE_PROCESSOR);
   await expectCode('CONFIG_INCONSISTENT', () =>

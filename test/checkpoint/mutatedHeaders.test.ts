@@ -13,7 +13,7 @@ const header = {
 };
 const valid = safetensorsFile(header, 40);
 
-/** Accepted files must really be tiled by their tensors; everything else must be refused by our own error. */
+/** Files must either be covered exactly by their tensors, or be refused with our own error. */
 async function typedErrorOrTiled(bytes: Uint8Array): Promise<void> {
   let tensors: Awaited<ReturnType<typeof readSafetensorsHeader>>;
   try {
@@ -76,7 +76,7 @@ const oddName = fc.oneof(
   fc.string({ unit: 'binary' }),
 );
 
-test('well-formed JSON that says odd things', { timeout: 20_000 }, async () => {
+test('well-formed JSON with odd contents', { timeout: 20_000 }, async () => {
   const entries = fc.array(fc.tuple(oddName, fc.oneof({ weight: 4, arbitrary: oddEntry }, oddValue)), {
     maxLength: 4,
   });

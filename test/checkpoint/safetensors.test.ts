@@ -11,7 +11,7 @@ const f32 = (shape: unknown, begin: unknown, end: unknown) => ({
   data_offsets: [begin, end],
 });
 
-test('a valid file gives absolute offsets, in the order of the bytes', async () => {
+test('a valid file gives absolute offsets in file order', async () => {
   const header = { b: f32([2, 1], 4, 12), __metadata__: { format: 'pt' }, a: f32([], 0, 4) };
   const bytes = safetensorsFile(header, 12);
   const dataBegin = bytes.byteLength - 12;
@@ -60,7 +60,7 @@ const refused: [row: string, code: ErrorCode, bytes: Uint8Array][] = [
   ],
   ['S7 __metadata__ with a number', 'ST_METADATA_INVALID', safetensorsFile({ __metadata__: { format: 1 } })],
   ['S7 __metadata__ is an array', 'ST_METADATA_INVALID', safetensorsFile({ __metadata__: ['pt'] })],
-  ['S7 __metadata__ is a text', 'ST_METADATA_INVALID', safetensorsFile({ __metadata__: 'pt' })],
+  ['S7 __metadata__ is a string', 'ST_METADATA_INVALID', safetensorsFile({ __metadata__: 'pt' })],
   [
     'S8 a tensor name twice, the last one complete',
     'ST_NOT_COVERED',
@@ -70,7 +70,7 @@ const refused: [row: string, code: ErrorCode, bytes: Uint8Array][] = [
     ),
   ],
   [
-    'S8 a tensor name twice, one spelt with an escape',
+    'S8 a tensor name twice, one spelled with an escape',
     'ST_NOT_COVERED',
     safetensorsFile(
       '{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"\\u0061":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}',
@@ -79,7 +79,7 @@ const refused: [row: string, code: ErrorCode, bytes: Uint8Array][] = [
   ],
   ['S10 negative offset', 'ST_OFFSET_INVALID', one(f32([1], -4, 0))],
   ['S10 fractional offset', 'ST_OFFSET_INVALID', one(f32([1], 0.5, 4.5))],
-  ['S10 offsets as texts', 'ST_OFFSET_INVALID', one(f32([1], '0', '4'))],
+  ['S10 offsets as strings', 'ST_OFFSET_INVALID', one(f32([1], '0', '4'))],
   ['S10 offset 1e21', 'ST_OFFSET_INVALID', one(f32([1], 0, 1e21))],
   ['S10 end before begin', 'ST_OFFSET_INVALID', one(f32([1], 4, 0))],
   ['S10 three offsets', 'ST_OFFSET_INVALID', one({ dtype: 'F32', shape: [1], data_offsets: [0, 4, 4] })],
@@ -103,13 +103,13 @@ const refused: [row: string, code: ErrorCode, bytes: Uint8Array][] = [
   ['S14 no shape', 'ST_SHAPE_INVALID', one({ dtype: 'F32', data_offsets: [0, 4] })],
   ['S15 unknown dtype', 'ST_DTYPE_UNKNOWN', one({ dtype: 'Q9', shape: [1], data_offsets: [0, 4] })],
   [
-    'S15 dtype that every object has',
+    'S15 dtype that is a property of every object',
     'ST_DTYPE_UNKNOWN',
     one({ dtype: 'toString', shape: [1], data_offsets: [0, 4] }),
   ],
   ['S15 dtype is a number', 'ST_DTYPE_UNKNOWN', one({ dtype: 32, shape: [1], data_offsets: [0, 4] })],
   ['an entry that is null', 'ST_HEADER_INVALID', one(null)],
-  ['an entry that is a text', 'ST_HEADER_INVALID', one('F32')],
+  ['an entry that is a string', 'ST_HEADER_INVALID', one('F32')],
 ];
 
 test.for(refused)('%s: %s', { timeout: 5000 }, async ([, code, bytes]) => {
@@ -138,7 +138,7 @@ test('S7: __metadata__ with 1 M keys is accepted, as Rust does', { timeout: 60_0
   expect((await read(safetensorsFile(`{"__metadata__":{${pairs}}}`))).size).toBe(0);
 });
 
-test('S9: any name is just a name, and Object.prototype stays as it was', async () => {
+test('S9: any name is just a name, and Object.prototype is unchanged', async () => {
   const names = ['__proto__', 'constructor', 'toString', '', 'hasOwnProperty', '\u001b[31m'];
   const before = Object.getOwnPropertyNames(Object.prototype);
   const entries = names.map(
@@ -151,14 +151,14 @@ test('S9: any name is just a name, and Object.prototype stays as it was', async 
   expect(({} as Record<string, unknown>).dtype).toBeUndefined();
 });
 
-test('a name with control characters never reaches a message as it is', async () => {
+test('a name with control characters is escaped in messages', async () => {
   const error = await expectCode('ST_OFFSET_INVALID', () =>
     read(safetensorsFile({ '\u001b[31m': f32([1], 4, 0) })),
   );
   expect(error.message).not.toContain('\u001b');
 });
 
-test('S14: tensors of size 0 are accepted, wherever they lie', async () => {
+test('S14: tensors of size 0 are accepted at any offset', async () => {
   const header = { a: f32([0, 5], 0, 0), b: f32([1], 0, 4), c: f32([2, 0], 4, 4) };
   expect([...(await read(safetensorsFile(header, 4))).keys()]).toEqual(['a', 'b', 'c']);
 });

@@ -1,4 +1,4 @@
-/** A server on this machine answers as servers do: with ranges, without, with errors, and with files that change. */
+/** Reads from a local server that answers with ranges, without ranges, with errors, and with files that change. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -64,8 +64,8 @@ async function open(folder: string, fileName: string) {
   return source;
 }
 
-describe('files of a server that knows ranges', () => {
-  it('a small one comes with the first request', async () => {
+describe('a server that supports ranges', () => {
+  it('a small file needs only the first request', async () => {
     const source = await open('ranges', 'small.json');
     expect(source).toMatchObject({ name: 'small.json', sizeBytes: 1000 });
     expect(await readAll(source)).toEqual(small);
@@ -74,7 +74,7 @@ describe('files of a server that knows ranges', () => {
     await source.close();
   });
 
-  it('of a large one each range comes when it is asked for, and its first 8 MiB come once', async () => {
+  it('a large file is read range by range, and its first 8 MiB only once', async () => {
     const source = await open('ranges/', 'large one.bin');
     expect(source.sizeBytes).toBe(large.length);
     const ranges = [
@@ -98,18 +98,18 @@ describe('files of a server that knows ranges', () => {
     await expect(past).rejects.toMatchObject({ name: 'CheckpointError', code: 'CKPT_SHORT_READ' });
   });
 
-  it('an empty one', async () => {
+  it('an empty file', async () => {
     expect((await open('ranges', 'empty.bin')).sizeBytes).toBe(0);
   });
 });
 
-it('a server without ranges sends the file whole', async () => {
+it('a server without ranges sends the whole file', async () => {
   const source = await open('whole', 'large.bin');
   expect(Buffer.compare(await readAll(source), large)).toBe(0);
   expect(requests).toHaveLength(1);
 });
 
-describe('files that are not there', () => {
+describe('missing files', () => {
   it.each([
     ['ranges', 'none.json'],
     ['spa', 'missing.json'],
@@ -117,13 +117,13 @@ describe('files that are not there', () => {
     expect(await urlFiles(`${origin}/${folder}`).open(fileName)).toBeNull();
   });
 
-  it.each(['../secret', 'a/b', 'a%2fb', ''])('%j is no plain name', async (fileName) => {
+  it.each(['../secret', 'a/b', 'a%2fb', ''])('%j is not a plain name', async (fileName) => {
     const error = { name: 'CheckpointError', code: 'CKPT_PATH_UNSAFE' };
     await expect(urlFiles(origin).open(fileName)).rejects.toMatchObject(error);
   });
 });
 
-it('a query of the folder goes with each file', async () => {
+it("the query of the folder's URL is sent with each file", async () => {
   await urlFiles(`${origin}/ranges?key=1`).open('small.json');
   expect(requests.at(-1)).toContain('/ranges/small.json?key=1 ');
 });
@@ -160,8 +160,11 @@ describe('what can go wrong', () => {
     await expect(urlFiles('http://127.0.0.1:1').open('config.json')).rejects.toMatchObject(error);
   });
 
-  it.each(['models/m2-tiny', '', 'file:///models', 'data:,x'])('%j is no address of a folder', (baseUrl) => {
-    const error = expect.objectContaining({ name: 'InputError', code: 'INPUT_TYPE' });
-    expect(() => urlFiles(baseUrl)).toThrow(error);
-  });
+  it.each(['models/m2-tiny', '', 'file:///models', 'data:,x'])(
+    '%j is not the address of a folder',
+    (baseUrl) => {
+      const error = expect.objectContaining({ name: 'InputError', code: 'INPUT_TYPE' });
+      expect(() => urlFiles(baseUrl)).toThrow(error);
+    },
+  );
 });

@@ -29,7 +29,7 @@ test.for(poisons)('S18: %s is accepted by open and named by verifyWeights', asyn
   expect(error.message).toContain(`index ${index}`);
 });
 
-test('S18: the index counts on over the pieces of a large tensor', async () => {
+test('S18: the index counts across the chunks of a large tensor', async () => {
   const large = parseTiny({ ...oneLayer, 'llm_config.vocab_size': 20_000 });
   const name = 'language_model.model.embed_tokens.weight';
   const bytes = weightsFile(large, undefined, (data, header) =>

@@ -39,7 +39,7 @@ mkdirSync(noFrames);
 const corruptPicture = join(scratch, 'corrupt.png');
 writeFileSync(corruptPicture, readFileSync(picture).fill(0xff, 2000, 2040));
 
-/** [what is wrong, arguments of `m2`, what the line on stderr must name] */
+/** [what is wrong, arguments of `m2`, a pattern for the line on stderr] */
 const wrongUsage: [string, string[], RegExp][] = [
   ['no command', [], /no command.*m2 --help$/],
   ['unknown command', ['generat'], /unknown command generat.*m2 --help$/],
@@ -47,7 +47,7 @@ const wrongUsage: [string, string[], RegExp][] = [
   ['missing value', ['generate', 'Hi', '--model'], /--model.*m2 generate --help$/],
 ];
 
-/** [what is wrong, arguments, what the error must name] */
+/** [what is wrong, arguments, a pattern for the error] */
 const wrongFlags: [string, string[], RegExp][] = [
   ['a flag as value', ['generate', 'Hi', '--model', '--json'], /--model/],
   ['a value for a switch', ['generate', 'Hi', '--json=yes'], /--json/],
@@ -75,7 +75,7 @@ const wrongFlags: [string, string[], RegExp][] = [
   ['adapters: an argument', ['adapters', 'all'], /all/],
 ];
 
-/** [what is wrong, arguments of `m2`, the error's code or its beginning]: one of each class of error, and line ends to escape */
+/** [what is wrong, arguments of `m2`, the error's code or its beginning]: one for each class of error, and one with newlines to escape */
 const wrongInput: [string, string[], string][] = [
   ['no such model', ['generate', '--model', missing, 'Hi'], 'CKPT_FILE_MISSING'],
   ['a folder without a model', ['generate', '--model', scratch, 'Hi'], 'CONFIG_MISSING'],
@@ -103,7 +103,7 @@ const wrongFiles: [string, string[], string][] = [
   ['a file as folder of frames', ['generate', '--frames', picture, 'Hi'], 'IMAGE_NOT_FOUND'],
   ['a folder without frames', ['generate', '--frames', noFrames, 'Hi'], 'IMAGE_NOT_FOUND'],
   ['inspect: no such model', ['inspect', missing], 'CKPT_FILE_MISSING'],
-  // found once the model is there
+  // found after the model is loaded
   ['frames of two sizes', ['generate', '--quiet', '--frames', unlikeFrames, 'Hi'], 'INPUT_FRAME_SIZE'],
   [
     'more <image> than images',
@@ -114,7 +114,7 @@ const wrongFiles: [string, string[], string][] = [
 
 const noDriver = { VK_DRIVER_FILES: join(scratch, 'no-driver.json') };
 
-describe.concurrent('bad input gets one line on stderr, nothing on stdout, and an exit code', () => {
+describe.concurrent('bad input gives one line on stderr, nothing on stdout, and an exit code', () => {
   test.for(wrongUsage)('2: %s', async ([, args, message]) => {
     const { exitCode, stdout, errorLines } = await m2(args);
     expect([exitCode, stdout]).toEqual([2, '']);
@@ -140,7 +140,7 @@ describe.concurrent('bad input gets one line on stderr, nothing on stdout, and a
     expect([exitCode, stdout]).toEqual([4, '']);
   });
 
-  test('1: an error that nobody expected', async () => {
+  test('1: an unexpected error', async () => {
     const breakJson = "JSON.parse = () => { throw new RangeError('two\\nlines'); }";
     const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(breakJson)}` };
     const ended = await m2(['--version'], { env });
@@ -153,7 +153,7 @@ describe.concurrent('bad input gets one line on stderr, nothing on stdout, and a
   });
 });
 
-describe('a command refuses, and writes nothing but the error', () => {
+describe('a command refuses, and writes only the error', () => {
   const commands: Record<string, Command> = { generate, inspect, parity, adapters };
 
   test.for(wrongFlags)('%s', async ([, [name, ...args], message]) => {

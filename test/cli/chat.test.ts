@@ -20,7 +20,7 @@ const CTRL_C = '\x03';
 
 const quiet = new AbortController().signal; // never aborted
 
-/** Streams that nobody types at, or that a person does. */
+/** Input streams that are a terminal or not. */
 function streams({ isTTY }: { isTTY: boolean }) {
   const stdin = Object.assign(new PassThrough(), { isTTY, setRawMode: () => {} });
   const stderr = Object.assign(new PassThrough(), { isTTY });
@@ -29,7 +29,7 @@ function streams({ isTTY }: { isTTY: boolean }) {
 }
 
 describe('LineInput', () => {
-  test('keeps the lines that come before anybody asks', async () => {
+  test('queues lines until they are requested', async () => {
     const lines = Array.from({ length: 3000 }, (_, i) => `line ${i}`);
     const io = streams({ isTTY: false });
     const input = new LineInput(quiet, io);
@@ -44,7 +44,7 @@ describe('LineInput', () => {
     expect(await input.next()).toBeUndefined();
   });
 
-  test('an aborted signal ends a wait, and drops the lines that are left', async () => {
+  test('an aborted signal ends a wait and drops the remaining lines', async () => {
     const stopping = new AbortController();
     const io = streams({ isTTY: false });
     const input = new LineInput(stopping.signal, io);
@@ -80,9 +80,9 @@ describe('a conversation', () => {
     vi.restoreAllMocks();
   });
 
-  /** A chat that repeats the question; `hang` waits until it is stopped, `bad…` fails. */
+  /** A chat that repeats the question, but waits until it is stopped for `hang` and fails for `bad…`. */
   function talk(io: ReturnType<typeof streams>, onHang = () => {}) {
-    const sent: string[][] = []; // the text of each part, or its type
+    const sent: string[][] = []; // of each part its text, otherwise its type
     let turns = 0;
     const send: Talk['chat']['send'] = (content, { signal } = {}) =>
       new GenerationStream(async (push) => {
@@ -110,7 +110,7 @@ describe('a conversation', () => {
     return { sent, undo, talk: { chat: { send, undo }, input, progress, styled: false, signal: quiet } };
   }
 
-  test('of a script: pictures go with the next question, commands are not sent', async () => {
+  test('of a script: images are sent with the next question, commands are not sent', async () => {
     const io = streams({ isTTY: false });
     const { sent, undo, talk: script } = talk(io);
     const pictures = `/image ${picture}\n/image  ${picture} \n`;
@@ -138,7 +138,7 @@ describe('a conversation', () => {
     expect(sent.flat()).not.toContain('more');
   });
 
-  test("at a terminal: errors are told, Ctrl-C stops an answer, /reset drops all, and at the prompt Ctrl-C is the process's", async () => {
+  test('at a terminal: reported errors, Ctrl-C in an answer and at the prompt, /reset', async () => {
     const io = streams({ isTTY: true });
     const { sent, undo, talk: session } = talk(io, () => io.stdin.write(CTRL_C));
     const kill = vi.spyOn(process, 'kill').mockImplementation(() => {
@@ -162,12 +162,12 @@ describe('a conversation', () => {
     ]);
     expect(told[0]).toMatch(/^stopped; /);
     expect(undo).toHaveLastReturnedWith(false);
-    expect(sent).toEqual([['bad question'], ['hang'], ['go on'], ['last']]); // the picture went with /reset
+    expect(sent).toEqual([['bad question'], ['hang'], ['go on'], ['last']]); // /reset dropped the image
     expect(stdout).toMatch(/^\S*hang\S*\n\S*go on\S*\n\S*last\S*\n$/);
     expect(stdout).toContain('\x1b[2m');
   });
 
-  test('at a terminal: a flag that no question can mend ends it', async () => {
+  test('at a terminal: an error in a flag ends the chat', async () => {
     const io = streams({ isTTY: true });
     const { talk: session } = talk(io);
     io.stdin.write('bad flag\r');
@@ -195,10 +195,10 @@ describe('m2 chat', () => {
 
   const example = 'weights/m2-tiny/examples/01-count.png';
 
-  test('a script of several turns; /exit ends it though stdin is still open', async () => {
+  test('a script of several turns; /exit ends it while stdin is still open', async () => {
     const script = `/image ${example}\\nCount the yellow shapes.\\nIs it red?\\n/undo\\nIs it red?\\n/reset\\nHi\\n/exit\\n`;
     const fifo = join(scratch, 'stdin');
-    // Opened for writing too, a FIFO never ends.
+    // A FIFO opened for writing too never ends.
     const command = `mkfifo ${fifo} && exec 3<>${fifo} && printf '${script}' >&3 && exec node dist/cli.node.js chat --max-new-tokens 4 <&3`;
     const { exitCode, stdout, errorLines } = await runToEnd('bash', ['-c', command]);
     const [adapter, model, count, red, undone, redAgain, reset, hi, ...rest] = errorLines;
@@ -215,7 +215,7 @@ describe('m2 chat', () => {
     const [countPrompt, countNew] = spent(count);
     expect(countNew).toBe(countPrompt);
     const [redPrompt, redNew] = spent(red);
-    expect(redPrompt - redNew).toBeGreaterThan(countPrompt - 5); // all up to where the answer begins
+    expect(redPrompt - redNew).toBeGreaterThan(countPrompt - 5); // everything up to the answer is reused
     expect(undone).toBe('removed the last question and its answer');
     expect(spent(redAgain)[0]).toBe(redPrompt);
     expect(reset).toBe('a new conversation');
@@ -228,14 +228,14 @@ describe('m2 chat', () => {
     expect(stdout).not.toContain('\x1b');
   });
 
-  test('a script ends with 3 at a question that does not fit the context', async () => {
+  test('a script exits with 3 at a question that does not fit the context', async () => {
     const command = "printf 'Hi\\nHi\\n' | node dist/cli.node.js chat --quiet --context 5";
     const { exitCode, stdout, errorLines } = await runToEnd('bash', ['-c', command]);
     expect(errorLines).toEqual([expect.stringMatching(/^m2: INPUT_CONTEXT_OVERFLOW: /)]);
     expect([exitCode, stdout]).toEqual([3, '']);
   });
 
-  test('an input that is over ends it with 0', async () => {
+  test('the end of the input ends it with 0', async () => {
     const command = 'node dist/cli.node.js chat --quiet < /dev/null';
     expect(await runToEnd('bash', ['-c', command])).toEqual({ exitCode: 0, stdout: '', errorLines: [] });
   });

@@ -14,7 +14,7 @@ const scratch = mkdtempSync(join(tmpdir(), 'm2-cli-'));
 afterAll(() => rmSync(scratch, { recursive: true }));
 
 describe('m2 inspect', () => {
-  test('the bundled model, in numbers', async () => {
+  test('the bundled model, with --json', async () => {
     const { exitCode, stdout, errorLines } = await inProcess(inspect, ['--json']);
     expect([exitCode, errorLines]).toEqual([0, []]);
     const inspection = JSON.parse(stdout);
@@ -37,7 +37,7 @@ describe('m2 inspect', () => {
     expect(inspection.largest[0]).toMatchObject({ shape: [512, 512], sizeBytes: 2 ** 19 });
   });
 
-  test('the bundled model, for people; goes on without an adapter', async () => {
+  test('the bundled model, as text; works without an adapter', async () => {
     const env = { VK_DRIVER_FILES: join(scratch, 'no-driver.json') };
     const { exitCode, stdout } = await m2(['inspect', bundledModel], { env });
     expect(exitCode).toBe(0);
@@ -65,7 +65,7 @@ describe('m2 inspect', () => {
   });
 });
 
-/** The seven-b-slice with other sizes: config and header are written, the weights are a hole in the file. */
+/** The seven-b-slice with other sizes. Config and header are written, the weights are a hole in a sparse file. */
 function writeSparseCheckpoint(folder: string, sizes: Record<string, number>): void {
   const config = JSON.parse(readFileSync(join(root, 'test/goldens/seven-b-slice/config.json'), 'utf8'));
   Object.assign(config.llm_config, sizes);
@@ -97,7 +97,7 @@ describe('m2 parity', () => {
     ]);
   });
 
-  test('prints a table of the stages, and what passed; a case that differs names the first stage', async () => {
+  test('prints a table of the stages and the verdict; for a case that differs, the first such stage', async () => {
     const folder = goldensWithWrongStage('vision.block1');
     const { exitCode, stdout } = await m2(['parity', '--goldens', folder]);
     expect(exitCode).toBe(1);
@@ -111,7 +111,7 @@ describe('m2 parity', () => {
   });
 });
 
-/** Goldens of two cases, one of them with one value of one stage changed. */
+/** Two golden cases, one of them with one changed value. */
 function goldensWithWrongStage(stage: string): string {
   const folder = mkdtempSync(join(scratch, 'goldens-'));
   for (const name of ['images', 'checkpoints']) symlinkSync(join(goldens, name), join(folder, name));

@@ -48,7 +48,7 @@ describe('m2 generate', () => {
     });
   });
 
-  test('--json prints events, one a line, and nothing else', async () => {
+  test('--json prints events, one per line, and nothing else', async () => {
     const { image, question, system, reference_output, input_ids, output_ids } = examples[0];
     const flags = ['--json', '--logprobs', '1', '--image', pathOf(image), '--system', system];
     const { exitCode, stdout } = await run(...flags, question);
@@ -84,17 +84,17 @@ describe('m2 generate', () => {
       warnings: [],
     });
     expect(logprobs.map(({ token }) => token)).toEqual(output_ids);
-    for (const { top, ...chosen } of logprobs) expect(top).toEqual([chosen]); // greedy: the most likely one
+    for (const { top, ...chosen } of logprobs) expect(top).toEqual([chosen]); // greedy: the most likely token
     expect(logprobs[0].text).toBe('<think>');
   });
 
-  test('a limit cuts the answer off, and says so', async () => {
+  test('a limit cuts off the answer, and a message says so', async () => {
     const { exitCode, stdout, errorLines } = await run('--max-new-tokens', '2', 'Hello');
     expect([exitCode, stdout.endsWith('\n')]).toEqual([0, true]);
     expect(errorLines.at(-1)).toContain('cut off by --max-new-tokens');
   });
 
-  test('several images warn about their layout, unless it is fixed', async () => {
+  test('several images give a warning about their layout, unless quirks are fixed', async () => {
     const images = examples
       .slice(0, 2)
       .flatMap((example: { image: string }) => ['--image', pathOf(example.image)]);
@@ -106,7 +106,7 @@ describe('m2 generate', () => {
     expect(resultIn(fixed.stdout).warnings).toEqual([]);
   });
 
-  test('--frames shows the pictures of a folder, by name, as one clip', async () => {
+  test('--frames reads the images of a folder, ordered by name, as one clip', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'm2-frames-'));
     for (const name of ['2.png', '1.PNG']) copyFileSync(pathOf(examples[0].image), join(folder, name));
     writeFileSync(join(folder, 'notes.txt'), 'no picture\n');
@@ -124,7 +124,7 @@ describe('m2 generate', () => {
   });
 
   test("--prompt-template jinja renders with the model's own template", async () => {
-    const pace = ['--prompt-lookup', '--steps-per-wait', '2']; // they change no token
+    const pace = ['--prompt-lookup', '--steps-per-wait', '2']; // these do not change the tokens
     const args = ['--json', '--max-new-tokens', '1', '--prompt-template', 'jinja', ...pace, 'Hello'];
     const { exitCode, stdout } = await run(...args);
     expect(exitCode).toBe(0);
@@ -133,14 +133,14 @@ describe('m2 generate', () => {
 });
 
 describe('a generation that is left early', () => {
-  test('a reader that leaves ends it quietly', async () => {
+  test('a reader that closes the pipe ends it silently', async () => {
     const command = 'node dist/cli.node.js generate | head -c 5';
     const ended = await runToEnd('bash', ['-o', 'pipefail', '-c', command]);
     expect([ended.exitCode, ended.stdout]).toEqual([0, '<thin']);
     expect(ended.errorLines.filter((line) => line.startsWith('m2: '))).toEqual([]);
   });
 
-  test('SIGINT while the answer comes ends it with 130, before the answer is whole', async () => {
+  test('SIGINT during the answer ends it with 130 before the answer is complete', async () => {
     const { exitCode, stdout, errorLines } = await m2(['generate', '--quiet'], {
       onStart: (child) => child.stdout?.once('data', () => child.kill('SIGINT')),
     });
@@ -149,9 +149,9 @@ describe('a generation that is left early', () => {
     expect(errorLines).toEqual([]);
   });
 
-  test('SIGINT while the model is loaded', async () => {
+  test('SIGINT during loading', async () => {
     const { exitCode, stdout } = await m2(['generate'], {
-      // Dawn's and our own first words come shortly before and after the load.
+      // The first output of Dawn and of the command comes shortly before and after the load.
       onStart: (child) => child.stderr?.once('data', () => child.kill('SIGINT')),
     });
     expect([exitCode, stdout]).toEqual([130, '']);
@@ -165,7 +165,7 @@ describe('a generation that is left early', () => {
     expect((await draw()).stdout).toBe(first.stdout);
   });
 
-  test('a value out of range is told in one line, as wrong usage', async () => {
+  test('a value out of range is reported in one line as wrong usage', async () => {
     const { exitCode, stdout, errorLines } = await m2(['generate', '--quiet', '--top-p', '2', 'Hi']);
     expect([exitCode, stdout]).toEqual([2, '']);
     expect(errorLines).toEqual([expect.stringMatching(/^m2: GEN_RANGE: topP is 2; give/)]);

@@ -13,11 +13,11 @@ const cli = join(root, 'dist', 'cli.node.js'); // built by test/buildOnce.ts
 export interface Ended {
   readonly exitCode: number | null;
   readonly stdout: string;
-  /** Lines, without those that Dawn and the Vulkan driver write by themselves. */
+  /** The lines on stderr, without those written by Dawn and the Vulkan driver. */
   readonly errorLines: readonly string[];
 }
 
-/** Runs a program to its end; one that hangs is killed, and has no exit code then. */
+/** Runs a program to its end. If it hangs, it is killed and has no exit code. */
 export function runToEnd(
   program: string,
   args: readonly string[],
@@ -56,10 +56,11 @@ export function m2(args: readonly string[], options?: Parameters<typeof runToEnd
 }
 
 /**
- * Runs a command in this process, on the shared device: what it prints, and the exit code that it returns. What `m2` makes
- * of it and of errors is for tests that start the process. One at a time: it catches all that this process writes.
+ * Runs a command in this process, on the shared device. Only one at a time, because it captures all output of this process. How
+ * `m2` turns errors into exit codes is left to tests that start a process.
  *
- * @throws what the command throws; `written` has what it wrote before
+ * @returns the output and the exit code
+ * @throws the command's error, with its output so far in `written`
  */
 export async function inProcess(
   command: Command,

@@ -14,7 +14,7 @@ symlinkSync(root, join(scratch, 'node_modules', 'm2-reasoning'), 'junction');
 
 const addText = readFileSync(join(root, 'src', 'kernels', 'plain', 'add.wgsl'), 'utf8');
 
-/** Writes add.wgsl with one thing changed. @returns the path */
+/** Writes a modified add.wgsl. @returns the path */
 function changedAdd(file: string, find: string, replace: string): string {
   expect(addText.split(find)).toHaveLength(2);
   const path = join(scratch, file);
@@ -52,7 +52,7 @@ describe.concurrent('m2 kernel', () => {
     expect(stdout).toContain(readFileSync(join(root, 'src', 'kernels', 'plain', 'gemv.wgsl'), 'utf8'));
   });
 
-  test('check of a standard kernel and of a right text', async () => {
+  test('check of a standard kernel and of a correct text', async () => {
     const standard = await m2(['kernel', 'check', 'add']);
     expect(standard.exitCode).toBe(0);
     expect(standard.stdout).toMatch(
@@ -78,7 +78,7 @@ describe.concurrent('m2 kernel', () => {
     expect(rows.map(({ ok }: { ok: boolean }) => ok)).toEqual(Array(6).fill(true));
   });
 
-  test('check of a wrong text ends with 1, and the table says where it is wrong', async () => {
+  test('check of a wrong text exits with 1, and the table shows where it is wrong', async () => {
     const { exitCode, stdout, errorLines } = await m2([
       'kernel',
       'check',
@@ -103,7 +103,7 @@ describe.concurrent('m2 kernel', () => {
     expect(errorLines[3]).toMatch(/^m2: KERNEL_COMPILE: broken\.wgsl:\d+:15 unresolved value 'nothing'/);
   });
 
-  test('a loop without an end is stopped at the deadline', async () => {
+  test('an endless loop is stopped at the deadline', async () => {
     const file = changedAdd(
       'endless.wgsl',
       '  if (index <',
@@ -124,7 +124,7 @@ describe.concurrent('m2 kernel', () => {
     ]);
   });
 
-  test('bench with a file: both are timed, in a table; a wrong file is not', async () => {
+  test('bench with a file: a table with both kernels; a wrong one is not timed', async () => {
     const { exitCode, stdout } = await m2(['kernel', 'bench', 'add', wrong, '--shape', 'rows=2,dim=100']);
     expect(exitCode).toBe(1);
     expect(stdout).toMatch(
@@ -135,7 +135,7 @@ describe.concurrent('m2 kernel', () => {
     expect(stdout).toMatch(/reaches [\d.]+ GB\/s in a plain copy, [\d.]+ GFLOP\/s in f32 multiply-adds\n$/);
   });
 
-  test('new writes a kernel that passes its own check, and overwrites nothing', async () => {
+  test('new writes a kernel that passes its own check, and never overwrites files', async () => {
     const folder = join(scratch, 'mine');
     expect((await m2(['kernel', 'new', 'scaleRows', '--dir', folder])).exitCode).toBe(0);
     const file = join(folder, 'scaleRows.js');
@@ -151,7 +151,7 @@ describe.concurrent('m2 kernel', () => {
     expect(again.errorLines[0]).toMatch(/^m2: INPUT_FILE: .*scaleRows\.wgsl already exists/);
   });
 
-  test('--watch checks again when the file is saved, and stops a run that is not done', async () => {
+  test('--watch checks again when the file is saved, and stops a running check', async () => {
     const file = changedAdd(
       'watched.wgsl',
       '  if (index <',
@@ -169,7 +169,7 @@ describe.concurrent('m2 kernel', () => {
     const output = collect(child);
     const exited = new Promise((done) => child.on('exit', done));
     try {
-      await new Promise((done) => setTimeout(done, 300)); // the loop has begun, or is about to
+      await new Promise((done) => setTimeout(done, 300)); // until the loop is running, or about to
       writeFileSync(file, readFileSync(right, 'utf8'));
       await output.has('add/watched: 6 of 6 correct');
       await output.has('watching ');
@@ -221,7 +221,7 @@ describe.concurrent('m2 kernel', () => {
   });
 });
 
-/** What a process writes, and a wait for a text in what has not been waited for yet. */
+/** The output of a process. `has` waits for a text in the part that was not waited for yet. */
 function collect(child: ChildProcess) {
   let text = '';
   const listeners = new Set<() => void>();

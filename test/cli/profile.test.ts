@@ -9,7 +9,7 @@ import type { ProfileRow } from '../../src/gpu/measure/profilePass.ts';
 const scratch = mkdtempSync(join(tmpdir(), 'm2-profile-'));
 afterAll(() => rmSync(scratch, { recursive: true }));
 
-/** What the command writes to stdout. */
+/** The command's output on stdout. */
 async function profiled(...args: string[]): Promise<string> {
   const written: string[] = [];
   const stdout = vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
@@ -34,7 +34,7 @@ describe('m2 profile', () => {
     );
     expect(text).toMatch(/\ndecode step, mean of 1 runs\n/);
     expect(text).toMatch(/\n {2}matmul +20 +\S+ +\S+ % /); // qkv, o, gate and up, down of five layers
-    expect(text).toMatch(/\n {2}gemv +21 +\S+ +\S+ % /); // and the head
+    expect(text).toMatch(/\n {2}gemv +21 +\S+ +\S+ % /); // plus the head
     expect(text).toMatch(/\n {2}writeKv +5 +\S+ +\S+ % +\S+ +-\n/);
   });
 
@@ -58,7 +58,7 @@ describe('m2 profile', () => {
     await expect(profile.run(args, new AbortController().signal)).rejects.toThrow(message);
   });
 
-  test('a file that can not be written is the fault of the input', async () => {
+  test("a file that can't be written is an input error", async () => {
     const file = join(scratch, 'no', 'such', 'folder.svg');
     await expect(profiled('--prompt', 'Hi', '--repeat', '1', '--svg', file)).rejects.toMatchObject({
       code: 'INPUT_FILE',
@@ -87,7 +87,7 @@ describe('rooflineSvg', () => {
     rates,
   );
 
-  test('draws each kernel that has a time, and names all', () => {
+  test('draws each kernel with a measured time, and names all', () => {
     expect(svg.match(/<circle /g)).toHaveLength(2);
     expect(svg).toContain('>1 a: 25.0 %, 1 GB/s, 4 GFLOP/s</text>');
     expect(svg).toContain('>3 c: 25.0 %, - GB/s, - GFLOP/s</text>');
@@ -95,7 +95,7 @@ describe('rooflineSvg', () => {
     expect(svg).not.toMatch(/NaN|Infinity|undefined/);
   });
 
-  test('a point at its intensity lies as far below the roof as its speed says', () => {
+  test('a point is as far below the roof as its speed says', () => {
     const [cx, cy] = ['cx', 'cy'].map((name) => Number(svg.match(new RegExp(`${name}="([^"]+)"`))?.[1]));
     const roof = svg
       .match(/<polyline points="([^"]+)"/)?.[1]

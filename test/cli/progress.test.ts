@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { openProgress } from '../../src/cli/progress.node.ts';
 
-/** What is written for one progress line, a line that stays, and a clear. */
+/** The output for a progress line, a permanent line, and a clear. */
 function written(quiet: boolean, terminal: { isTTY: boolean; columns: number }): string {
   let output = '';
   const write = (text: string | Uint8Array) => {
@@ -18,7 +18,7 @@ function written(quiet: boolean, terminal: { isTTY: boolean; columns: number }):
 
 const ERASE = '\r\x1b[2K';
 
-test('a terminal gets one line that rewrites itself, no wider than the terminal', () => {
+test('a terminal gets one line that is rewritten, no wider than the terminal', () => {
   const lines = `${ERASE}loading 1 %${ERASE}loading 20 %${ERASE}loaded\n`;
   expect(written(false, { isTTY: true, columns: 80 })).toBe(lines);
   expect(written(false, { isTTY: true, columns: 0 })).toBe(lines); // some terminals don't know theirs
@@ -26,7 +26,7 @@ test('a terminal gets one line that rewrites itself, no wider than the terminal'
   expect(written(false, { isTTY: true, columns: 1 })).toBe(`${ERASE}${ERASE}${ERASE}loaded\n`);
 });
 
-test('a file or a pipe gets the lines that stay', () => {
+test('a file or a pipe gets only the permanent lines', () => {
   expect(written(false, { isTTY: false, columns: 80 })).toBe('loaded\n');
 });
 

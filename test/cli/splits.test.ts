@@ -16,7 +16,7 @@ const entry = (name: string, shape: number[]) => ({
   file: 'model.safetensors',
 });
 
-test('q, k, v are joined, and gate with up; everything else stays as it is stored', () => {
+test('q, k and v are joined, as are gate and up; all other tensors are as stored', () => {
   const layer = 'language_model.model.layers.3';
   const uploaded = uploadedTensors([
     entry(`${layer}.self_attn.q_proj.weight`, [64, 48]),
@@ -36,7 +36,7 @@ test('q, k, v are joined, and gate with up; everything else stays as it is store
 });
 
 test.each([tiny, new URL('../goldens/checkpoints/rope-1d-f16/', import.meta.url).pathname])(
-  'counts the pieces that loading %s makes',
+  'counts the same pieces as loading %s makes',
   async (folder) => {
     const files = folderFiles(folder);
     const config = await readModelConfig(files);

@@ -4,7 +4,7 @@ import { ThinkingStyle } from '../../src/cli/thinking.ts';
 const DIM = '\x1b[2m';
 const NOT_DIM = '\x1b[22m';
 
-/** [text, the same text with what is dimmed in brackets] */
+/** [text, the same text with dimmed parts in brackets] */
 const texts: [string, string][] = [
   [
     '<think>\nTwo < three.\n</think>\n<answer>2</answer>',
@@ -17,7 +17,7 @@ const texts: [string, string][] = [
 ];
 
 describe('ThinkingStyle', () => {
-  test.for(texts)('%j, cut anywhere', ([text, expected]) => {
+  test.for(texts)('%j, split anywhere', ([text, expected]) => {
     for (let first = 0; first <= text.length; first++) {
       for (let second = first; second <= text.length; second++) {
         const pieces = [text.slice(0, first), text.slice(first, second), text.slice(second)];
@@ -27,20 +27,20 @@ describe('ThinkingStyle', () => {
     expect(bracketed(styled([...text]))).toBe(expected);
   });
 
-  test('holds back no more than what may be a tag', () => {
+  test('holds back only what may be a tag', () => {
     const style = new ThinkingStyle();
     expect([style.push('So <'), style.push('b> <thi'), style.push('s')]).toEqual(['So ', '<b> ', '<this']);
     expect(style.end()).toBe('');
   });
 });
 
-/** What comes out of every piece, which must end undimmed. */
+/** The output for each piece, which must end undimmed. */
 function styled(pieces: readonly string[]): string[] {
   const style = new ThinkingStyle();
   return [...pieces.map((piece) => style.push(piece)), style.end()];
 }
 
-/** Each dimmed stretch in brackets, whatever pieces it came in. */
+/** The output with brackets around each dimmed stretch, across pieces. */
 function bracketed(out: readonly string[]): string {
   for (const piece of out) expect(piece.lastIndexOf(NOT_DIM)).toBeGreaterThanOrEqual(piece.lastIndexOf(DIM));
   return out

@@ -21,7 +21,7 @@ describe('m2 tune', () => {
     await expect(tune.run(args, new AbortController().signal)).rejects.toThrow(message);
   });
 
-  test('--forget says that nothing is kept', async () => {
+  test('--forget says that nothing is stored', async () => {
     const stdout = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
     try {
       expect(await tune.run(['--forget'], new AbortController().signal)).toBe(0);
@@ -31,7 +31,7 @@ describe('m2 tune', () => {
     }
   });
 
-  test('ends when it is interrupted, and keeps nothing', async () => {
+  test('ends when it is interrupted, and stores nothing', async () => {
     const interrupted = AbortSignal.abort(new Error('interrupted'));
     const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
     await expect(tune.run([], interrupted)).rejects.toThrow('interrupted');

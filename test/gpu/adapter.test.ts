@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 
 const root = new URL('../..', import.meta.url).pathname;
 
-/** Runs a module text in a Node of its own, from the built sources, with only the given environment changed. */
+/** Runs a module's source in a new Node process, from the built sources, with changes to the environment. */
 function runNode(code: string, env: Record<string, string | undefined>) {
   const clean = { ...process.env, VK_DRIVER_FILES: undefined, VK_ICD_FILENAMES: undefined, ...env };
   return spawnSync('node', ['--input-type=module', '-e', code], {
@@ -29,14 +29,14 @@ const OPEN = `
   }`;
 
 describe('openGpu', () => {
-  it('finds an adapter without any setting, and the process ends by itself', () => {
+  it('finds an adapter without any settings, and the process exits by itself', () => {
     const { stdout, status, signal } = runNode(OPEN, {});
     expect(signal).toBeNull();
     expect(status).toBe(0);
     expect(stdout).toMatch(/bindings up to \d+ MiB/);
   });
 
-  it('keeps to the driver that the person chose, and says what to install where that is none', () => {
+  it("keeps the user's choice of driver, and says what to install if that is none", () => {
     const { stdout, status } = runNode(OPEN, { VK_DRIVER_FILES: '/nonexistent/driver.json' });
     expect(status).toBe(0);
     expect(stdout).toMatch(
@@ -44,7 +44,7 @@ describe('openGpu', () => {
     );
   });
 
-  it('unpacks SwiftShader into an empty cache folder, and elsewhere where that can not be written', () => {
+  it("unpacks SwiftShader into an empty cache folder, or elsewhere if that can't be written", () => {
     const find = `
       import { useSwiftShader } from './dist/gpu/softwareAdapter.node.js';
       await useSwiftShader();
@@ -55,12 +55,12 @@ describe('openGpu', () => {
     const fallback = runNode(find, { XDG_CACHE_HOME: '/dev/null' }).stdout.trim();
     expect(fallback).toMatch(/vk_swiftshader_icd\.json$/);
 
-    // The loader that lies beside a chosen driver serves where the system has none.
+    // If the system has no loader, the one beside the chosen driver is used.
     const { stdout } = runNode(OPEN, { VK_DRIVER_FILES: unpacked });
     expect(stdout).toMatch(/SwiftShader/);
   });
 
-  it('holds what Node needs held: collecting garbage while a device lives does no harm', () => {
+  it('keeps what Node needs: garbage collection during the life of a device does no harm', () => {
     const code = `
       import { kernels, openGpu } from 'm2-reasoning';
       const gpu = await openGpu();
@@ -77,7 +77,7 @@ describe('openGpu', () => {
     expect(stdout).toContain('alive');
   });
 
-  it('destroys twice, and reports the loss to whoever still waits', () => {
+  it('may be destroyed twice, and reports the loss to pending waits', () => {
     const code = `
       import { openGpu } from 'm2-reasoning';
       const gpu = await openGpu();

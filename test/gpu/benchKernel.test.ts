@@ -10,7 +10,7 @@ afterAll(() => gpu.destroy());
 
 const QUICK = { rounds: 5, roundMs: 1 };
 
-/** With the smallest of its cases alone: what is checked first need not take long here. */
+/** The kernel with only its smallest case, so that the check is short. */
 function withOneCase(kernel: unknown, index = 0): Kernel {
   const { declaration } = kernel as Kernel;
   return defineKernel({ ...declaration, cases: [{ ...declaration.cases[index], weightDtype: 'bf16' }] });
@@ -27,7 +27,7 @@ function expectTimes(row: BenchRow): void {
 }
 
 describe('benchKernel', () => {
-  it('counts bytes and operations from the contract, at the sizes it is given', async () => {
+  it('counts bytes and operations from the contract, at the given sizes', async () => {
     const cases = [{ name: 'mine', sizes: { rows: 5, inDim: 6, outDim: 7 } }];
     const [row, ...more] = await benchKernel(gpu, withOneCase(kernels.matmul), { ...QUICK, cases });
     expect(more).toEqual([]);
@@ -45,7 +45,7 @@ describe('benchKernel', () => {
     expect(row.shareOfMultiplyAdd).toBeGreaterThan(0);
   });
 
-  it('takes the largest case by itself, and counts what is changed in place once', async () => {
+  it('times the largest case by default, and counts a binding changed in place once', async () => {
     const { declaration } = kernels.add as unknown as Kernel;
     const add = defineKernel({ ...declaration, cases: declaration.cases.slice(0, 3) });
     const [row] = await benchKernel(gpu, add, QUICK);
@@ -54,7 +54,7 @@ describe('benchKernel', () => {
     expectTimes(row);
   });
 
-  it('borrows ids, segments and a start for other sizes', async () => {
+  it('takes ids, segments and a start from the default case for other sizes', async () => {
     const sizes = { patches: 7, qkvDim: 24, numHeads: 2 };
     const vision = withOneCase(kernels.visionAttention, 6); // segments of 12 and 4
     const [{ flops }] = await benchKernel(gpu, vision, { ...QUICK, cases: [{ name: 'seven', sizes }] });
@@ -66,7 +66,7 @@ describe('benchKernel', () => {
     expect(row.flops).toBe(4 * 8 * (6 + 7 + 8)); // two heads of four, each query's keys
   });
 
-  it('times a variant beside its baseline, and says how many times as fast it is', async () => {
+  it('times a variant with its baseline, and gives the ratio', async () => {
     const baseline = withOneCase(kernels.add);
     const wide = baseline.variant({ name: 'add/wide', constants: { WORKGROUP_SIZE: 128 } });
     const rows = await benchKernel(gpu, wide, { ...QUICK, baseline });

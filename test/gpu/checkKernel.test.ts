@@ -30,13 +30,13 @@ const DECLARATION = {
 } satisfies KernelDeclaration;
 const X = Array.from({ length: 15 }, (_, i) => i);
 
-/** Checks the declaration with some of it changed; what is undefined is missing. */
+/** Checks the declaration with changes; undefined removes a field. */
 function check(changes: Partial<Record<keyof KernelDeclaration, unknown>>) {
   return checkKernel(gpu, defineKernel({ ...DECLARATION, ...changes } as KernelDeclaration));
 }
 
 describe('a row of the report', () => {
-  it('of a right kernel says ok', async () => {
+  it('of a correct kernel says ok', async () => {
     expect(await check({})).toEqual([
       {
         case: 'small',
@@ -55,7 +55,7 @@ describe('a row of the report', () => {
     ]);
   });
 
-  it('shows the worst value and its place in the declared shape', async () => {
+  it('shows the worst value and its coordinates in the declared shape', async () => {
     const code = TEXT.replace('x[i] + 1.0', 'x[i] + select(1.0, f32(i), i == 7u || i == 13u)');
     expect(await check({ code })).toMatchObject([
       {
@@ -71,7 +71,7 @@ describe('a row of the report', () => {
     ]);
   });
 
-  it('counts values that were not written, and those that are wrong apart from them', async () => {
+  it('counts unwritten values, and wrong values separately', async () => {
     const tail = TEXT.replace('i < params', 'i + 4u < params');
     expect(await check({ code: tail })).toMatchObject([
       { ok: false, worstAt: '[2, 1]', verdict: '4 of 15 values not written' },
@@ -81,13 +81,13 @@ describe('a row of the report', () => {
     expect(await check({ code: both })).toMatchObject([{ ok: false, verdict }]);
   });
 
-  it('does not take a NaN of the kernel for a value that was not written', async () => {
+  it("does not mistake the kernel's own NaN for an unwritten value", async () => {
     const code = TEXT.replace('x[i] + 1.0', 'sqrt(-1.0 - x[i])');
     const verdict = '15 of 15 values further off than 0.00000100';
     expect(await check({ code })).toMatchObject([{ ok: false, verdict }]);
   });
 
-  it('counts whole numbers that were not written', async () => {
+  it('counts unwritten integers', async () => {
     const code = TEXT.replace('out: array<f32>', 'out: array<u32>')
       .replace('x[i] + 1.0', 'u32(x[i] + 1.0)')
       .replace('i < params', 'i + 1u < params');
@@ -130,7 +130,7 @@ describe('a half-written declaration', () => {
     },
   );
 
-  it('with another name in the reference says what is missing and what is too much', async () => {
+  it('with another name in the reference says what is missing and what is unknown', async () => {
     const rows = await check({ reference: () => ({ y: Float64Array.of(1) }) });
     expect(rows.map(({ output, ok, verdict }) => ({ output, ok, verdict }))).toEqual([
       { output: 'out', ok: false, verdict: 'the reference returns no out: nothing to compare with' },
@@ -138,7 +138,7 @@ describe('a half-written declaration', () => {
     ]);
   });
 
-  it('with a reference of another length says both lengths', async () => {
+  it('with a reference of another length gives both lengths', async () => {
     const reference = () => ({ out: Float64Array.from(X.slice(0, 6), (value) => value + 1) });
     expect(await check({ reference })).toMatchObject([
       { ok: false, verdict: 'the reference returns 6 values, the output has 15' },

@@ -14,7 +14,7 @@ import { panelRows } from '../../src/kernels/shared/helpers.ts';
 const gpu = await openGpu();
 afterAll(() => gpu.destroy());
 
-/** out = factor · x, as small as a kernel can be. */
+/** out = factor · x, a minimal kernel. */
 const SCALE = `
   override WORKGROUP_SIZE: u32 = 64u;
   @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -39,7 +39,7 @@ const scale = defineKernel({
 });
 
 describe('a kernel runs', () => {
-  it('alone, on typed arrays', async () => {
+  it('on its own, on typed arrays', async () => {
     expect([...(await scale.run(gpu, { x: Float32Array.of(1, 2, 3) }, { factor: 2 }))]).toEqual([2, 4, 6]);
   });
 
@@ -52,7 +52,7 @@ describe('a kernel runs', () => {
     expect(normed[3]).toBeCloseTo((2 * 5) / root, 6);
   });
 
-  it('in a pass, again and again, on what stands in its inputs then', async () => {
+  it('in a pass, repeatedly, on the current contents of its inputs', async () => {
     const x = upload(gpu, Float32Array.of(1, 2), [2], 'x');
     const pass = new Pass(gpu, 'test');
     const y = scale(pass, { x }, { factor: 3 });
@@ -68,7 +68,7 @@ describe('a kernel runs', () => {
     await freeTensors(gpu, [x]);
   });
 
-  it('with scopes that share memory and keep what they return, and taps that see the value of their moment', async () => {
+  it('with scopes that share memory but keep what they return, and taps that see the value at their point', async () => {
     const seen: Record<string, number[]> = {};
     const x = upload(gpu, Float32Array.of(1), [1], 'x');
     const pass = new Pass(gpu, 'test', async (name, tensor) => {
@@ -90,14 +90,14 @@ describe('a kernel runs', () => {
   });
 });
 
-describe('a number of both sides', () => {
-  it('is the same in the text: the rows of a panel', async () => {
+describe('a number that host and text both use', () => {
+  it('is the same in both: the rows of a panel', async () => {
     expect(parseWgsl(await gpu.readText(panelRows)).consts).toEqual({ PANEL_ROWS });
   });
 });
 
 describe('checkKernel', () => {
-  it('accepts a right kernel', async () => {
+  it('accepts a correct kernel', async () => {
     expect((await checkKernel(gpu, scale)).map(({ ok }) => ok)).toEqual([true]);
   });
 
@@ -152,7 +152,7 @@ describe('a typed error names', () => {
     });
   });
 
-  it('a text that is not what is declared', async () => {
+  it('a text that contradicts the declaration', async () => {
     const wrong: [string, string, RegExp][] = [
       ['read> x', 'read> y', /@binding\(0\) is y, but declared as x/],
       ['read_write> out', 'read> out', /out is read, but declared as read_write/],
@@ -183,7 +183,7 @@ describe('a typed error names', () => {
     });
   });
 
-  it('a constant that the text does not have, and a text that is not there', async () => {
+  it('an unknown constant, and a missing text', async () => {
     await expect(
       scale.variant({ constants: { TILE: 4 } }).run(gpu, { x }, { factor: 1 }),
     ).rejects.toMatchObject({
@@ -194,7 +194,7 @@ describe('a typed error names', () => {
     await expect(lost.run(gpu, { x }, { factor: 1 })).rejects.toMatchObject({ code: 'KERNEL_COMPILE' });
   });
 
-  it('a tensor that would be read and written at once', async () => {
+  it('a tensor that would be both read and written', async () => {
     const pass = new Pass(gpu, 'test');
     const tensor = zeros(gpu, 'f32', [4], 'tensor');
     expect(() => scale(pass, { x: tensor, out: tensor }, { factor: 1 })).toThrowError(
@@ -206,7 +206,7 @@ describe('a typed error names', () => {
     await freeTensors(gpu, [tensor]);
   });
 
-  it('a head that the attention kernels have no room for', async () => {
+  it('a head that is too large for the attention kernels', async () => {
     const call = kernels.visionAttention.run(
       gpu,
       { qkv: new Float32Array(3 * 258), segments: Uint32Array.of(0, 1) },

@@ -1,13 +1,13 @@
-/** A mistake that the cases of a kernel must find: a text with each is made by `mutants.test.ts`. */
+/** A mistake that the cases of a kernel must find. `mutants.test.ts` makes a text with each. */
 import type { kernels } from '../../src/kernels/kernelSet.ts';
 
 export interface Mutant {
   readonly kernel: keyof typeof kernels;
   readonly broken: string;
-  /** Stands exactly once in the text and its helpers. */
+  /** Occurs exactly once in the text and its helpers. */
   readonly find: string;
   readonly replace: string;
-  /** How weights are stored, and whether in pieces; default bf16, whole. */
+  /** Storage format of weights, and whether they are split; default bf16 in one piece. */
   readonly weights?: 'f32' | 'f16' | 'split';
 }
 

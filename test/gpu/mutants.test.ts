@@ -1,4 +1,4 @@
-/** Would the cases of a kernel notice a mistake in its text? Each of these mistakes is made on purpose, and must be found. */
+/** Do the cases of a kernel notice a mistake in its text? Each of these deliberate mistakes must be found. */
 import { afterAll, describe, expect, it } from 'vitest';
 import type { KernelCase, KernelDeclaration } from '../../src/gpu/declaration.ts';
 import { openGpu } from '../../src/gpu/device.ts';
@@ -44,13 +44,13 @@ describe('a mistake is found', () => {
   });
 });
 
-describe('weights in pieces are no mistake', () => {
+describe('weights in pieces are not a mistake', () => {
   it.each(['embedPanels', 'gemvPanels', 'gemvPanelsGate'] as const)('%s', async (name) => {
     expect(await wrongRows((kernels[name] as unknown as Kernel).declaration, 'split')).toEqual([]);
   });
 });
 
-/** Verdicts of the cheap cases that fail; all of them with weights of one dtype, so that the text is compiled once. */
+/** The verdicts of the cheap cases that fail. All use weights of one dtype, so that the text is compiled once. */
 async function wrongRows(declaration: KernelDeclaration, weights?: Mutant['weights']): Promise<string[]> {
   const weightDtype: WeightDtype = weights === 'f32' || weights === 'f16' ? weights : 'bf16';
   const cases = declaration.cases

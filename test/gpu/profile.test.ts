@@ -57,7 +57,7 @@ const MATMUL_BYTES = 5 * 6 * 4 + 7 * 6 * 2 + 7 * 2 + 5 * 7 * 4; // x, weight, bi
 const MATMUL_FLOPS = 2 * 5 * 6 * 7;
 
 describe('passCosts', () => {
-  it('counts of a table the rows that are looked up, and of a cache the keys that are there', async () => {
+  it('counts only the rows looked up in a table, and only the filled part of a cache', async () => {
     const zeros = (shape: readonly number[]) => {
       const length = shape.reduce((product, size) => product * size, 1);
       return upload(gpu, new Float32Array(length), shape, 'zeros');
@@ -100,7 +100,7 @@ describe('profilePass', () => {
     });
   });
 
-  it('shares a call over the pieces of its weights', async () => {
+  it('divides a call among the pieces of its weights', async () => {
     const small = await openGpu({ maxBindingBytes: 48 }); // four of the seven rows of weight
     try {
       await withLinearPass(small, 5, async (pass) => {
@@ -115,7 +115,7 @@ describe('profilePass', () => {
     }
   });
 
-  it('times more dispatches than one submit takes, runs copies, and leaves read-backs alone', async () => {
+  it('times more dispatches than one submit has, runs copies, and leaves out read-backs', async () => {
     const [hidden, delta, copied] = [0, 1, 0].map((value, i) =>
       upload(gpu, Float32Array.of(value), [1, 1], `tensor ${i}`),
     );
@@ -144,7 +144,7 @@ describe('profilePass', () => {
     });
   });
 
-  it('says which feature an adapter lacks', async () => {
+  it('names the feature that an adapter lacks', async () => {
     const features = new Set<string>();
     const pass = { gpu: { device: { features }, description: 'an old one' } } as unknown as Pass;
     await expect(profilePass(pass)).rejects.toMatchObject({
@@ -153,7 +153,7 @@ describe('profilePass', () => {
     });
   });
 
-  it('joins passes; operations that one of them does not know are not known', () => {
+  it('joins passes; unknown operations of one make the sum unknown', () => {
     const row = (kernel: string, us: number, flops: number | null) => {
       return { kernel, dispatches: 1, us, bytes: 4000, flops, share: 1, gbPerS: null, gflopPerS: null };
     };
@@ -178,7 +178,7 @@ describe('profilePass', () => {
 });
 
 describe('onPass of forward', () => {
-  it('shows every pass to a profiler, and the tokens stay right', async () => {
+  it('gives every pass to a profiler, and the tokens stay correct', async () => {
     const model = await M2Reasoning.load(tiny, { gpu });
     try {
       const { inputIds, images } = await model.prepare([{ role: 'user', content: 'What is this?' }]);

@@ -1,10 +1,10 @@
-/** Groups of a pass: all of its steps in order, more of them where they were fast, fewer where they were slow. */
+/** The groups of a pass have all of its steps in order: larger groups if steps were fast, smaller ones if they were slow. */
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { WorkPace } from '../../src/gpu/workPace.ts';
 
 afterEach(() => vi.restoreAllMocks());
 
-/** How many steps each group of `count` steps of `bytes` has, where the GPU does a MB in `msPerMb`. */
+/** The size of each group for `count` steps of `bytes`, on a GPU that takes `msPerMb` per MB. */
 async function groupsOf(pace: WorkPace, count: number, bytes: number, msPerMb: number): Promise<number[]> {
   const works = new Array<number>(count).fill(bytes);
   let now = 0;
@@ -27,14 +27,14 @@ async function groupsOf(pace: WorkPace, count: number, bytes: number, msPerMb: n
 }
 
 describe('WorkPace', () => {
-  it('begins small, grows fourfold at most, and remembers', async () => {
+  it('starts small, grows at most fourfold, and remembers the size', async () => {
     const pace = new WorkPace();
     const sizes = await groupsOf(pace, 400, 1e5, 0.1);
     expect(sizes.slice(0, 3)).toEqual([10, 40, 160]);
     expect(await groupsOf(pace, 400, 1e5, 0.1)).toEqual([400]);
   });
 
-  it('takes less at once from a slow device, one step at least', async () => {
+  it('uses smaller groups on a slow device, but at least one step', async () => {
     const pace = new WorkPace();
     const sizes = await groupsOf(pace, 30, 1e5, 100); // 10 ms a step
     expect(sizes[0]).toBe(10);

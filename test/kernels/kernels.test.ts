@@ -8,7 +8,7 @@ import { lacksF16 } from '../lacksF16.ts';
 const gpu = await openGpu();
 afterAll(() => gpu.destroy());
 
-describe(`every kernel equals its float64 definition on ${gpu.description}`, () => {
+describe(`every kernel equals its float64 reference on ${gpu.description}`, () => {
   for (const [name, kernel] of Object.entries(kernels)) {
     it(name, async () => {
       const isMissing = await lacksF16(gpu, kernel.declaration as unknown as Kernel['declaration']);

@@ -13,7 +13,7 @@ import { goldens, readJson } from '../readTensors.ts';
 const config = { imageStartToken: 480, imagePatchToken: 479, spatialMergeSize: 2 };
 const [START, PATCH, END] = [480, 479, 481];
 
-/** Padding in front of a stored prompt is no token here: its places and its share of the delta are left out. */
+/** Removes the padding before a stored prompt, which we do not have, from positions and delta. */
 function withoutPadding(row: { input_ids: number[]; attention_mask?: number[] | null }) {
   const isToken = (_: number, place: number) => row.attention_mask?.[place] !== 0;
   const ids = row.input_ids.filter(isToken);
@@ -25,7 +25,7 @@ function withoutPadding(row: { input_ids: number[]; attention_mask?: number[] | 
   };
 }
 
-/** [3, tokens] flat to three rows, as the goldens write it. */
+/** Flat [3, tokens] as three rows, like the goldens. */
 function rows(positionIds: Int32Array): number[][] {
   const tokens = positionIds.length / 3;
   return [0, 1, 2].map((axis) => Array.from(positionIds.subarray(axis * tokens, (axis + 1) * tokens)));
@@ -54,7 +54,7 @@ describe('positions.json', () => {
   }
 });
 
-describe("clips under m_rope stand where transformers' Qwen2.5-VL puts them", () => {
+describe("clips under m_rope have the positions of transformers' Qwen2.5-VL", () => {
   const { tokens, rows: clips } = readJson(
     new URL('../fixtures/frames/positions.json', import.meta.url).pathname,
   );
@@ -66,12 +66,12 @@ describe("clips under m_rope stand where transformers' Qwen2.5-VL puts them", ()
   }
   for (const row of clips) {
     test(row.name, () => {
-      // Qwen2.5-VL gives clips a token of their own, here they take the image's; a picture has one step of time there.
+      // Qwen2.5-VL has a token of its own for clips; here they use the image's. An image has one step of time there.
       const stored = withoutPadding(row);
       const ids = stored.ids.map((id) => (id === tokens.video ? tokens.image : id));
       const images = row.grids.map(({ grid_thw: gridThw, second_per_grid: seconds }: StoredGrid) => ({
         gridThw,
-        // Without seconds transformers takes 1; makePositions.py has it count one step a second where we have none.
+        // Without seconds transformers assumes 1; makePositions.py makes that one step per second, as we do without seconds.
         secondsPerGrid: seconds ?? (row.tokens_per_second === 2 ? 1 : undefined),
       }));
       const { positionIds, ropeDelta } = mRopePositions(ids, images, qwen, 'fixed');
@@ -85,7 +85,7 @@ describe('positions of the golden cases', () => {
   for (const { name, golden } of goldenCases()) {
     if (golden.error !== undefined) continue; // the published code stops before it has positions
     test(name, () => {
-      // `forward` as published swallows its error and counts 0, 1, 2, …
+      // the published `forward` swallows its error and counts 0, 1, 2, …
       const rope =
         golden.checkpoint === 'rope-1d-f16' || golden.behaviour === 'forward'
           ? 'none'
@@ -143,7 +143,7 @@ describe('the examples of the docstrings', () => {
     expect(slow.ropeDelta).toBe(6);
   });
 
-  test('video_rope: a clip takes two steps a temporal patch, rows and columns go along; seconds change nothing', () => {
+  test('video_rope: a clip takes two steps per temporal patch, for rows and columns too; seconds change nothing', () => {
     const ids = [1, START, ...Array(8).fill(PATCH), END];
     const clip = { gridThw: [2, 4, 4] } as const;
     const { positionIds, ropeDelta } = videoRopePositions(ids, [clip], config, 'fixed');
@@ -168,7 +168,7 @@ describe('the examples of the docstrings', () => {
     expect(ropeDelta).toBe(-3);
   });
 
-  test('no axes: image tokens count as text', () => {
+  test('without axes image tokens count as text', () => {
     const { positionIds, ropeDelta } = textPositions(4);
     expect(rows(positionIds)).toEqual(Array(3).fill([0, 1, 2, 3]));
     expect(ropeDelta).toBe(0);
@@ -177,7 +177,7 @@ describe('the examples of the docstrings', () => {
   });
 });
 
-describe('prompts whose image tokens do not fit the grids', () => {
+describe('prompts whose image tokens do not match the grids', () => {
   const grid: ImageGrid = { gridThw: [1, 4, 4] }; // 4 merged tokens
   const image = [START, PATCH, PATCH, PATCH, PATCH, END];
 
@@ -194,13 +194,13 @@ describe('prompts whose image tokens do not fit the grids', () => {
       expect(codeOf([...image, START, PATCH], [grid], 'reference')).toBe('INPUT_IMAGE_COUNT');
     });
 
-    test(`${place.name}: an image whose patches another one has taken`, () => {
+    test(`${place.name}: an image whose patches another image has taken`, () => {
       expect(codeOf([START, PATCH, 7, START, PATCH, 7, 7, 7], [grid, grid], 'reference')).toBe(
         'INPUT_IMAGE_COUNT',
       );
     });
 
-    test(`${place.name}: fewer marked images than grids, which only the published expansion has`, () => {
+    test(`${place.name}: fewer marked images than grids, which only occurs with the published expansion`, () => {
       const ids = [START, PATCH, PATCH, PATCH, PATCH, END, PATCH, PATCH, PATCH, PATCH, END, START];
       expect(codeOf(ids, [grid, grid], 'fixed')).toBe('INPUT_IMAGE_COUNT');
       expect(place(ids, [grid, grid], config, 'reference').positionIds).toHaveLength(36);
@@ -212,7 +212,7 @@ describe('prompts whose image tokens do not fit the grids', () => {
       );
     });
 
-    test(`${place.name}: <image> as the last token of a text is a text token`, () => {
+    test(`${place.name}: <image> at the end of a text is a text token`, () => {
       expect(rows(place([1, 2, START], [], config, 'fixed').positionIds)[0]).toEqual([0, 1, 2]);
       expect(place([...image, START], [grid], config, 'fixed').positionIds).toHaveLength(21);
     });

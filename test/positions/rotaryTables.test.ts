@@ -10,7 +10,7 @@ import { windowLayout } from '../../src/model/graph/windows.ts';
 import { goldenCases } from '../processor-text/helpers.ts';
 import { goldens, readJson, readTensors } from '../readTensors.ts';
 
-/** One step of float32 just below 1: torch's sin and cos may be off by that, as may ours. */
+/** One float32 step just below 1. Both torch's sin and cos and ours may be off by that. */
 const ONE_ULP = 2 ** -24;
 
 describe('rotary tables of the golden cases', () => {
@@ -58,13 +58,13 @@ describe('rotary tables of the golden cases', () => {
   }
 });
 
-test('angles stay exact products of float32 at large positions', () => {
+test('angles are exact float32 products even at large positions', () => {
   const frequencies = inverseFrequencies(128, 1e6);
   expect(frequencies).toHaveLength(64);
   expect(frequencies[0]).toBe(1);
   const table = llmRotaryTable(30_000, 30_001, 128, 1e6);
   expect(table.cos[64 + 5]).toBe(Math.fround(Math.cos(Math.fround(30_001 * frequencies[5]))));
-  // What a table of float64 angles would give is off by far more than a float32's own error.
+  // A table of float64 angles would differ by far more than the error of a float32.
   expect(Math.abs(table.cos[64 + 5] - Math.cos(30_001 * 1e6 ** (-10 / 128)))).toBeGreaterThan(1e-5);
 });
 
@@ -97,7 +97,7 @@ describe('axisOfFrequency', () => {
       0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2,
     ]);
   });
-  test('swapped: row and col take turns, t comes last', () => {
+  test('swapped: row and col alternate, t comes last', () => {
     expect(Array.from(axisOfFrequency(32, [4, 6, 6], 'swapped'))).toEqual([
       1, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1, 2, 0, 0, 0, 0,
     ]);
@@ -105,7 +105,7 @@ describe('axisOfFrequency', () => {
   test('swapped with an odd count ends on row', () => {
     expect(Array.from(axisOfFrequency(16, [3, 2, 3], 'swapped'))).toEqual([1, 2, 1, 2, 1, 0, 0, 0]);
   });
-  test('without axes everything is t', () => {
+  test('without axes all frequencies use t', () => {
     expect(Array.from(axisOfFrequency(16, [8, 0, 0], 'sections'))).toEqual(Array(8).fill(0));
     expect(Array.from(axisOfFrequency(16, [], 'sections'))).toEqual(Array(8).fill(0));
   });

@@ -17,7 +17,7 @@ describe('windows of the golden cases', () => {
   }
 });
 
-test('the picture of the docstring: a 6x10 grid cut into windows of 4x4', () => {
+test('the figure in the docstring: a 6x10 grid cut into windows of 4x4', () => {
   const windows = windowLayout([[1, 12, 20]], sizes);
   expect(Array.from(windows.cuWindowSeqlens)).toEqual([0, 64, 128, 160, 192, 224, 240]);
   expect(Array.from(windows.windowIndex.subarray(0, 9))).toEqual([0, 1, 2, 3, 10, 11, 12, 13, 20]);
@@ -45,7 +45,7 @@ describe('any grid', () => {
       expect(cuWindowSeqlens.at(-1)).toBe(4 * merged);
       expect(cuSeqlens.at(-1)).toBe(4 * merged);
       expect(cuSeqlens.length - 1).toBe(grid.reduce((frames, [t]) => frames + t, 0));
-      // A window lies within one frame, so every frame boundary is a window boundary too.
+      // A window never spans frames, so every frame boundary is also a window boundary.
       const boundaries = new Set(cuWindowSeqlens);
       for (const boundary of cuSeqlens) expect(boundaries.has(boundary)).toBe(true);
     });

@@ -9,7 +9,7 @@ const tokenizer = goldenTokenizer();
 const PATCH = 479;
 const withPrompt = { addGenerationPrompt: true };
 
-/** Merged tokens of each image. */
+/** The number of merged tokens of each image. */
 function tokenCounts(grids: [number, number, number][] | null): number[] {
   return (grids ?? []).map(([t, h, w]) => (t * h * w) / 4);
 }
@@ -52,15 +52,15 @@ describe('placeholders', () => {
       .replace('<|im_start|>user\n', '')
       .replace('<|im_end|>\n', '');
 
-  test('a list gives one a line', () => {
+  test('a list gives one per line', () => {
     expect(content(image(['a', 'b', 'c']), text('x'))).toBe('<image>\n<image>\n<image>x');
   });
-  test('a clip gives one, however many frames it has', () => {
+  test('a clip gives one for any number of frames', () => {
     const clip = { type: 'video', frames: ['a', 'b', 'c'] };
     expect(content(clip, text('x'), clip)).toBe('<image>x<image>');
     expect(content(text('see <image>'), clip)).toBe('see <image>');
   });
-  test('those in the text, before or after, are taken off each part', () => {
+  test('those in the text, before or after, are subtracted from each part', () => {
     expect(content(image('a'), text('see <image> here'))).toBe('see <image> here');
     expect(content(text('see <image> here'), image(['a', 'b', 'c']))).toBe(
       'see <image> here<image>\n<image>',
@@ -83,7 +83,7 @@ describe('expandImages', () => {
   test('both agree on one image', () => {
     expect(expandImages('<image>', [4], 'fixed')).toBe(expandImages('<image>', [4], 'reference'));
   });
-  test('without images <image> stays one token', () => {
+  test('without images <image> remains one token', () => {
     expect(expandImages('a <image> b', [], 'reference')).toBe('a <image> b');
     const ids = tokenizer.encode(expandImages('a <image> b', [], 'fixed'));
     expect(ids.filter((id) => id === 480)).toHaveLength(1);

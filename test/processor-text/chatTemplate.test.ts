@@ -44,12 +44,12 @@ describe('templates that join strings', () => {
         '<|im_start|>assistant\n',
     );
   });
-  test('m2-tiny: its own system turn', () => {
+  test('m2-tiny: its own system message', () => {
     expect(renderChatTemplate(tinyTemplate, checkMessages([{ role: 'user', content: 'Hi' }]), plain)).toBe(
       '<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n',
     );
   });
-  test('one that joins only the system turn gets all turns as text', () => {
+  test('one that concatenates only the system message gets all messages as text', () => {
     const mixed =
       "{{ messages[0].content + ';' }}{% for m in messages[1:] %}{% if m.content is string %}{{ m.content }}" +
       "{% else %}{% for p in m.content %}{{ p.text or '<image>' }}{% endfor %}{% endif %}{% endfor %}";
@@ -63,11 +63,11 @@ describe('templates that join strings', () => {
   });
 });
 
-describe('templates that go over parts', () => {
+describe('templates that iterate over parts', () => {
   const overParts =
     "{% for m in messages %}{% for p in m.content %}{% if 'image' in p %}[img]{% else %}{{ p.text }}{% endif %}" +
     '{% endfor %};{% endfor %}';
-  test('get parts, also for plain text', () => {
+  test('get parts even for string content', () => {
     const messages = checkMessages([
       { role: 'user', content: 'Hello' },
       {
@@ -89,7 +89,7 @@ describe('templates that go over parts', () => {
   });
 });
 
-describe('what a template can name', () => {
+describe('the names that a template can use', () => {
   const messages = checkMessages([{ role: 'user', content: 'x' }]);
   test.each([
     ['{{ bos_token ~ (none is none) ~ True }}', '<s>TrueTrue'],
@@ -130,7 +130,7 @@ describe('errors', () => {
     expect(error.code).toBe(code);
     expect(cpuMs).toBeLessThan(2000);
   });
-  test('the words of raise_exception', () => {
+  test('the message of raise_exception', () => {
     const raising = "{{ raise_exception('roles must alternate') }}";
     expect(thrownBy(() => renderChatTemplate(raising, messages, plain)).message).toContain(
       'roles must alternate',

@@ -3,7 +3,7 @@ import type { M2Error } from '../../src/errors.ts';
 import { Tokenizer } from '../../src/processor/text/tokenizer.ts';
 import { goldens, readJson } from '../readTensors.ts';
 
-/** The tokenizer of a checkpoint folder; by default the one that all goldens share. */
+/** The tokenizer of a checkpoint folder; default: the one that all goldens share. */
 export function goldenTokenizer(folder = `${goldens}checkpoints/mrope-bf16/`): Tokenizer {
   return Tokenizer.fromJson(
     readFileSync(`${folder}tokenizer.json`),
@@ -25,7 +25,7 @@ export function goldenCases(): { name: string; golden: any }[] {
   );
 }
 
-/** @returns what `action` throws; fails the test if it throws nothing */
+/** @returns the error that `action` throws; fails the test if it throws none */
 export function thrownBy(action: () => unknown): M2Error {
   try {
     action();

@@ -8,7 +8,7 @@ import { thrownBy } from './helpers.ts';
 const text = { type: 'text', text: 'x' };
 const user = (content: unknown) => ({ role: 'user', content });
 
-describe('what is refused, and where', () => {
+describe('refused messages, with the place of the error', () => {
   test.each<[string, unknown, string, string]>([
     ['undefined', undefined, 'INPUT_TYPE', 'messages'],
     ['one message', user('x'), 'INPUT_TYPE', 'messages'],
@@ -147,14 +147,14 @@ describe('what is refused, and where', () => {
   });
 });
 
-describe('what is taken', () => {
+describe('accepted messages', () => {
   test('64 K of one letter, 1 M characters with breaks, 256 messages, empty text', () => {
     expect(() => checkMessages([user('a'.repeat(65_536))])).not.toThrow();
     expect(() => checkMessages([user('a '.repeat(500_000))])).not.toThrow();
     expect(checkMessages(Array(256).fill(user('')))).toHaveLength(256);
     expect(() => checkMessages([user([])])).not.toThrow();
   });
-  test('both spellings of the options; other fields are left behind', () => {
+  test('both spellings of the options; other fields are dropped', () => {
     const published = {
       type: 'image',
       image: 'a',
@@ -182,7 +182,7 @@ describe('what is taken', () => {
   });
 });
 
-test('imagesOf: prompt order, clips whole, lists taken apart, the options of a list left out', () => {
+test('imagesOf: prompt order, clips whole, lists flattened, without the options of a list', () => {
   const bytes = new Uint8Array(3);
   const pixels = { width: 1, height: 1, data: bytes };
   const messages = checkMessages([

@@ -6,13 +6,13 @@ import { goldenCases, goldenTokenizer } from './helpers.ts';
 
 const tokenizer = goldenTokenizer();
 
-/** What a stream shows for each id, and at its end. */
+/** The text that a stream returns for each id, and at its end. */
 function shown(ids: readonly number[]): string[] {
   const stream = new TokenStream(tokenizer);
   return [...ids.map((id) => stream.push(id)), stream.end()];
 }
 
-describe('joined pieces are the decoded whole', () => {
+describe('the joined pieces equal the decoded whole', () => {
   for (const { name, golden } of goldenCases()) {
     if (golden.greedy_ids === undefined) continue;
     test(name, () => expect(shown(golden.greedy_ids).join('')).toBe(golden.greedy_text));
@@ -36,7 +36,7 @@ describe('characters over several tokens', () => {
     const pieces = shown(ids);
     expect(pieces.filter((piece) => piece !== '')).toEqual(['x', '😀', 'y']);
   });
-  test('no text of whole characters ever shows U+FFFD', () => {
+  test('a text of whole characters never gives U+FFFD', () => {
     fc.assert(
       fc.property(
         fc.string({ unit: 'grapheme' }).filter((text) => !text.includes('\ufffd')),
@@ -44,7 +44,7 @@ describe('characters over several tokens', () => {
       ),
     );
   });
-  test('an answer cut inside a character ends in one U+FFFD, and the stream starts anew', () => {
+  test('an answer cut inside a character ends in one U+FFFD, and the stream is reset', () => {
     const stream = new TokenStream(tokenizer);
     const ids = tokenizer.encode('a😀');
     expect(
@@ -57,11 +57,11 @@ describe('characters over several tokens', () => {
     expect(stream.end()).toBe('');
     expect(stream.push(tokenizer.encode('b')[0])).toBe('b');
   });
-  test('a special token after a cut character', () => {
+  test('a special token after an incomplete character', () => {
     const [first] = tokenizer.encode('😀');
     expect(shown([first, 452])).toEqual(['', '\ufffd<|im_end|>', '']);
   });
-  test('a byte order mark at the start is text', () => {
+  test('a byte order mark at the start is kept', () => {
     expect(shown(tokenizer.encode('\ufeffa')).join('')).toBe('\ufeffa');
   });
   test('ids without a token', () => expect(shown([559, -1])).toEqual(['', '', '']));

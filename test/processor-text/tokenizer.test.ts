@@ -72,10 +72,10 @@ describe('text of every kind', () => {
     ['a byte order mark', '\ufeffa\ufeff'],
     ['right to left', 'שלום \u202eabc'],
     ['emoji joined by U+200D', '👩‍👩‍👧'],
-  ])('%s comes back', (_, text) => {
+  ])('%s survives encoding and decoding', (_, text) => {
     expect(tokenizer.decode(tokenizer.encode(text))).toBe(text);
   });
-  test('NFD comes back as NFC', () => {
+  test('NFD becomes NFC', () => {
     expect(tokenizer.decode(tokenizer.encode('e\u0301'))).toBe('\u00e9');
   });
 
@@ -94,7 +94,7 @@ describe('text of every kind', () => {
     expect(error.code).toBe('INPUT_TOO_LONG');
     expect(cpuMs).toBeLessThan(1000);
   });
-  test('expanded prompts longer than 64 K have breaks enough', () => {
+  test('expanded prompts longer than 64 K have enough breaks', () => {
     expect(tokenizer.encode('<imagePatch>'.repeat(10_000))).toEqual(Array(10_000).fill(479));
   });
 });
@@ -116,7 +116,7 @@ describe('checkSpecials', () => {
     expect(error.message).toContain(field);
   });
   test.each(['<imagePatch>', '<image>', '</image>', '<|im_start|>', '<|im_end|>'])(
-    '%s is not there',
+    '%s is missing',
     (content) => {
       const error = thrownBy(() =>
         checkSpecials(
@@ -134,8 +134,8 @@ describe('checkSpecials', () => {
   );
 });
 
-/** The golden tokenizer with something changed in its JSON. */
-// biome-ignore lint/suspicious/noExplicitAny: the tests break the file in ways that no type allows
+/** The golden tokenizer with changes to its JSON. */
+// biome-ignore lint/suspicious/noExplicitAny: the tests corrupt the file in ways that no type allows
 function edited(change: (file: any) => unknown): Tokenizer {
   const file = readJson(`${goldens}checkpoints/mrope-bf16/tokenizer.json`);
   change(file);
@@ -203,7 +203,7 @@ describe('TOKENIZER_INVALID', () => {
     fromText(text.replace('{', '{"__proto__": {"polluted": 1}, '));
     expect(({} as { polluted?: number }).polluted).toBeUndefined();
   });
-  test('older files write a merge as one text', () => {
+  test('older files write a merge as one string', () => {
     const older = edited((file) => {
       file.model.merges = file.model.merges.map((pair: string[]) => pair.join(' '));
     });

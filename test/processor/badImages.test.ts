@@ -15,7 +15,7 @@ const pixels = zeros(SMALL_BYTES);
 const jpeg = readFixture('420-45x37-q75').file;
 const progressive = readFixture('420-progressive').file;
 
-/** Expects an ImageError of that code, whose message names the picture, in at most two seconds of work. */
+/** Expects an ImageError with that code and the picture's name in its message, within two seconds of work. */
 async function refusalOf(file: Uint8Array, code: string): Promise<string> {
   const { value: error, cpuMs } = await withCpuMs(() =>
     decodeImage(file, 'cat.png').then(
@@ -33,7 +33,7 @@ async function expectRefused(file: Uint8Array, code: string): Promise<void> {
   await refusalOf(file, code);
 }
 
-test('the good files that the bad ones are made of', async () => {
+test('the valid files from which the bad ones are made', async () => {
   expect(await decodeImage(smallPng(), 'small')).toEqual({ width: 2, height: 2, data: new Uint8Array(12) });
   expect(join(segmentsOf(jpeg))).toEqual(Buffer.from(jpeg));
 });
@@ -85,8 +85,8 @@ describe('sizes that a header claims (I2, I7)', () => {
     await expect(decodeImage(smallPng(), 'cat', { maxPixels: Number.NaN })).rejects.toMatchObject(range);
   });
 
-  // In a child: without the guard, the second of these aborts the process and the third takes 9 GB.
-  test('dangerous files are refused at once and take no memory', () => {
+  // In a child process: without the guard, the second of these aborts the process and the third takes 9 GB.
+  test('dangerous files are refused immediately and take no memory', () => {
     const bomb = (size: number) => chunk('IDAT', deflateSync(new Uint8Array(size)));
     const largeSide = 2 ** 31 - 1;
     const files: [string, Uint8Array, string][] = [
@@ -171,7 +171,7 @@ describe('damaged PNGs (I3, I5)', () => {
     expect(cpuMs).toBeLessThan(5000);
   });
 
-  test('bytes behind IEND are ignored, as Pillow does', async () => {
+  test('bytes after IEND are ignored, as in Pillow', async () => {
     expect((await decodeImage(png(header(), pixels, end, ascii('tail')), 'cat')).width).toBe(2);
   });
 });
@@ -203,7 +203,7 @@ describe('damaged JPEGs (I6)', () => {
   });
 });
 
-describe('JPEGs that can not be read (I8, I9)', () => {
+describe('unsupported JPEGs (I8, I9)', () => {
   const segments = segmentsOf(progressive);
   const scan = segments.find(({ marker }) => marker === SOS) as (typeof segments)[number];
   const manyScans = join([
@@ -239,7 +239,7 @@ describe('JPEGs that can not be read (I8, I9)', () => {
   ])('%s', (_, file) => expectRefused(file, 'IMAGE_CORRUPT'));
 });
 
-describe('whatever the bytes, the error is ours', () => {
+describe('for any bytes, the error is ours', () => {
   for (const name of [
     'colour6-16bit-interlaced',
     'colour3-4bit',
@@ -269,7 +269,7 @@ describe('whatever the bytes, the error is ours', () => {
 
 describe('raw pixels (I13)', () => {
   const good = { width: 3, height: 2, data: new Uint8Array(18) };
-  test('good ones pass', () => {
+  test('valid ones pass', () => {
     expect(checkRgbImage(good, 'image')).toEqual(good);
   });
 

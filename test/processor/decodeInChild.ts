@@ -7,14 +7,14 @@ export interface ChildResult {
   /** The error's code, or `decoded`. */
   readonly outcome: string;
   readonly cpuMs: number;
-  /** How far the process's peak memory rose. */
+  /** The rise of the process's peak memory. */
   readonly peakGrowthMb: number;
 }
 
 /** Node 20 runs no TypeScript; test/buildOnce.ts has built dist/. */
 const decoder = new URL('../../dist/processor/image/image.js', import.meta.url).href;
 
-/** Decodes each file after a small one that loads all code, and reports time and memory. */
+/** Decodes a small file first, to load all code, then each file, and reports time and memory. */
 const script = `
   import { readFileSync } from 'node:fs';
   import { decodeImage } from ${JSON.stringify(decoder)};
@@ -34,10 +34,9 @@ const script = `
 `;
 
 /**
- * Runs `decodeImage` in a process of its own, so that one that dies or hangs is a failed test and not the end
- * of all tests.
+ * Runs `decodeImage` in a child process, so that a crash or a hang is only a failed test.
  *
- * @param warmUp a small good file
+ * @param warmUp a small valid file
  */
 export function decodeInChild(
   warmUp: Uint8Array,

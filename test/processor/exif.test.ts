@@ -14,7 +14,7 @@ import { goldenTokenizer, thrownBy } from '../processor-text/helpers.ts';
 import { goldens, readTensors } from '../readTensors.ts';
 import { readFixture } from './fixtures.ts';
 
-/** What Pillow 11.3's `ImageOps.exif_transpose` makes of the rows abc and def. */
+/** The result of Pillow 11.3's `ImageOps.exif_transpose` for the rows abc and def. */
 const PILLOW: readonly [Orientation, string[]][] = [
   [1, ['abc', 'def']],
   [2, ['cba', 'fed']],
@@ -29,7 +29,7 @@ const ORIENTATION = 0x0112;
 const SHORT = 3;
 const LONG = 4;
 const HUGE = 2 ** 32 - 1;
-/** A file of 1 MB needs a hundredth of it where each byte is looked at once. */
+/** A file of 1 MB needs a hundredth of this if each byte is read once. */
 const MAX_CPU_MS = 2000;
 
 const exif6Path = `${goldens}images/exif6-110x70.jpg`;
@@ -44,9 +44,9 @@ interface Entry {
 }
 interface TiffOptions {
   readonly isLittle?: boolean;
-  /** Where the header says that the first directory lies. */
+  /** The offset of the first directory according to the header. */
   readonly directory?: number;
-  /** How many entries the directory says that it has. */
+  /** The number of entries according to the directory. */
   readonly entryCount?: number;
   readonly next?: number;
 }
@@ -80,7 +80,7 @@ function exifSegment(body: Uint8Array, lengthBytes?: number): Uint8Array {
   return segment(0xe1, named, lengthBytes);
 }
 
-/** A good JPEG with segments put in behind its SOI. */
+/** A valid JPEG with segments inserted after its SOI. */
 function withSegments(...segments: readonly Uint8Array[]): Uint8Array {
   return Buffer.concat([plainJpeg.subarray(0, 2), ...segments, plainJpeg.subarray(2)]);
 }
@@ -89,7 +89,7 @@ function withTiff(body: Uint8Array): Uint8Array {
   return withSegments(exifSegment(body));
 }
 
-/** Letters as pixels, the channels of each apart. */
+/** Letters as pixels, with different channels. */
 function pictureOf(rows: readonly string[]): RgbImage {
   const letters = [...rows.join('')].map((letter) => letter.charCodeAt(0));
   const data = Uint8Array.from(letters.flatMap((code) => [code, code - 50, code + 50]));
@@ -97,7 +97,7 @@ function pictureOf(rows: readonly string[]): RgbImage {
 }
 
 describe('applyOrientation', () => {
-  test.each(PILLOW)('%i is what Pillow makes of it', (orientation, rows) => {
+  test.each(PILLOW)('%i equals Pillow', (orientation, rows) => {
     const stored = pictureOf(['abc', 'def']);
     expect(applyOrientation(stored, orientation)).toEqual(pictureOf(rows));
     expect(stored).toEqual(pictureOf(['abc', 'def']));
@@ -127,7 +127,7 @@ describe('exifOrientation', () => {
   }
 
   test('a file that Pillow wrote', () => expect(exifOrientation(exif6)).toBe(6));
-  test('behind other entries', () => {
+  test('after other entries', () => {
     const others = [0x010f, 0x0110, 0x0111].map((tag) => ({ tag, type: 2, count: 99, value: HUGE }));
     expect(exifOrientation(withTiff(tiff([...others, { value: 8 }, { tag: 0x8769, value: 9 }])))).toBe(8);
   });
@@ -136,7 +136,7 @@ describe('exifOrientation', () => {
     moved.writeUInt32BE(14, 4);
     expect(exifOrientation(withTiff(moved))).toBe(5);
   });
-  test('behind other segments, XMP among them, and fill bytes', () => {
+  test('after other segments, including XMP, and fill bytes', () => {
     const xmp = segment(0xe1, Buffer.from('http://ns.adobe.com/xap/1.0/\0<x/>'));
     const file = withSegments(xmp, Uint8Array.of(0xff, 0xff), exifSegment(tiff([{ value: 3 }])));
     expect(exifOrientation(file)).toBe(3);
@@ -158,7 +158,7 @@ describe('exifOrientation', () => {
   });
 });
 
-describe('absent or malformed EXIF is 1, at once', () => {
+describe('missing or malformed EXIF gives 1 immediately', () => {
   const good = tiff([{ value: 6 }]);
   const cases: [string, Uint8Array][] = [
     ['no EXIF', plainJpeg],
@@ -202,7 +202,7 @@ describe('absent or malformed EXIF is 1, at once', () => {
     expect(cpuMs).toBeLessThan(MAX_CPU_MS);
   });
 
-  test('the file cut anywhere', () => {
+  test('the file truncated anywhere', () => {
     const file = withTiff(good);
     const entryEnd = 2 + 4 + 6 + good.length;
     for (let length = 0; length < file.length; length++) {
@@ -210,7 +210,7 @@ describe('absent or malformed EXIF is 1, at once', () => {
     }
   });
 
-  test('whatever the bytes', () => {
+  test('any bytes', () => {
     const isOrientation = (file: Uint8Array) => PILLOW.some(([value]) => value === exifOrientation(file));
     const edits = fc.array(fc.tuple(fc.nat(exif6.indexOf(0xdb)), fc.nat(255)), {
       minLength: 1,
@@ -244,7 +244,7 @@ describe('the option of an image part', () => {
     return images;
   }
 
-  test('by default, and with ignore, the golden stays as it is stored', async () => {
+  test('by default, and with ignore, the golden is not turned', async () => {
     const plain = await loadImage(exif6, 'image');
     expect([plain.height, plain.width, 3]).toEqual(stored?.shape);
     expect(await loadImage(exif6, 'image', { exifOrientation: 'ignore' })).toEqual(plain);
@@ -254,7 +254,7 @@ describe('the option of an image part', () => {
     expect(ignored).toEqual(byDefault);
   });
 
-  test('apply turns the golden a quarter to the right, whatever it is loaded from', async () => {
+  test('apply turns the golden a quarter to the right, from any source', async () => {
     const plain = await loadImage(exif6, 'image');
     const url = `data:image/jpeg;base64,${Buffer.from(exif6).toString('base64')}`;
     for (const source of [exif6, exif6Path, url]) {
@@ -279,7 +279,7 @@ describe('the option of an image part', () => {
     expect(turned).toEqual(expected);
   });
 
-  test('apply reaches the pictures of a list', async () => {
+  test('apply affects the images of a list', async () => {
     const images = await prepared({ image: [exif6, exif6], exif_orientation: 'apply' });
     expect(images.map(({ gridThw }) => gridThw)).toEqual([
       [1, 8, 4],
@@ -287,7 +287,7 @@ describe('the option of an image part', () => {
     ]);
   });
 
-  test('apply leaves alone what has no EXIF: a PNG, pixels, a JPEG with malformed EXIF', async () => {
+  test('apply does not change images without EXIF: a PNG, pixels, a JPEG with malformed EXIF', async () => {
     const png = readFixture('colour2-8bit').file;
     const pixels = pictureOf(['abc', 'def']);
     const broken = withTiff(tiff([{ count: HUGE, value: 6 }], { next: 8 }));
@@ -297,7 +297,7 @@ describe('the option of an image part', () => {
     }
   });
 
-  test('the limits hold for a picture that is turned', async () => {
+  test('the limits also hold for a turned image', async () => {
     const options = { exifOrientation: 'apply', limits: { maxSide: 109 } } as const;
     await expect(loadImage(exif6, 'cat', options)).rejects.toMatchObject({ code: 'IMAGE_TOO_LARGE' });
     await expect(decodeImage(exif6, 'cat', { maxSide: 110 })).resolves.toMatchObject({ width: 110 });
@@ -310,7 +310,7 @@ describe('the option of an image part', () => {
     return checked;
   }
 
-  test('both spellings; null and nothing are left out', () => {
+  test('both spellings; null and undefined are dropped', () => {
     for (const value of ['ignore', 'apply']) {
       expect(partOf({ exifOrientation: value }).exifOrientation).toBe(value);
       expect(partOf({ exif_orientation: value }).exifOrientation).toBe(value);

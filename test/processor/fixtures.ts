@@ -1,13 +1,13 @@
 import { inflateSync } from 'node:zlib';
 import { readJson } from '../readTensors.ts';
 
-/** The small pictures of `test/fixtures/images/makeImages.py`. */
+/** The small images of `test/fixtures/images/makeImages.py`. */
 export interface Fixture {
   readonly name: string;
   readonly width: number;
   readonly height: number;
   readonly file: Uint8Array;
-  /** What Pillow makes of `file`: [height, width, 3] */
+  /** Pillow's result for `file`: [height, width, 3] */
   readonly rgb: Uint8Array;
 }
 
@@ -55,7 +55,7 @@ export function noise(width: number, height: number): Uint8Array {
   return pixels;
 }
 
-/** How far two pictures are apart, in levels, and where most. */
+/** The largest difference of two images in levels, and its place. */
 export function compareLevels(actual: Uint8Array, expected: Uint8Array) {
   if (actual.length !== expected.length)
     throw new Error(`${actual.length} samples, expected ${expected.length}`);

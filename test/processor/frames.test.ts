@@ -1,4 +1,4 @@
-/** Clips: sizes, pairs, and what is refused. */
+/** Clips: sizes, pairs, and errors. */
 import { describe, expect, test } from 'vitest';
 import { preprocessFrames } from '../../src/processor/frames.ts';
 import { DEFAULT_IMAGE_PROCESSOR as config } from '../../src/processor/image/imageProcessorConfig.ts';
@@ -12,7 +12,7 @@ const FRAME = 14 * 14; // pixels of a patch
 const ROW = 3 * 2 * FRAME;
 const size = { resizedHeight: 56, resizedWidth: 84 };
 
-/** A picture of its own: the same noise, shifted. */
+/** A distinct image: the same noise, shifted. */
 function picture(shift: number, width = 90, height = 60): RgbImage {
   return { width, height, data: noise(width, height).map((level) => level + shift) };
 }
@@ -21,7 +21,7 @@ const still = (image: RgbImage) => preprocessImage(image, size, config, 'still')
 const clip = (frames: RgbImage[], options = {}) => preprocessFrames(frames, FIELD, options, config);
 
 describe('pairs of frames', () => {
-  test('twice the same picture is that picture, and so is one frame alone', async () => {
+  test('twice the same frame equals the still image, and so does a single frame', async () => {
     for (const frames of [[a, a], [a]]) {
       const { pixelValues, gridThw } = await clip(frames, size);
       expect(gridThw).toEqual([1, 4, 6]);
@@ -29,7 +29,7 @@ describe('pairs of frames', () => {
     }
   });
 
-  test('a row of patches holds a square of the first, then of the second frame; the last one is repeated', async () => {
+  test('a patch has a square of the first, then of the second frame; the last frame is repeated', async () => {
     const { pixelValues, gridThw } = await clip([a, b, c], size);
     expect(gridThw).toEqual([2, 4, 6]);
     expect(pixelValues.length).toBe(2 * 24 * ROW);
@@ -52,20 +52,20 @@ describe('the size of all frames', () => {
     return (resized.height * resized.width) / 28 ** 2;
   };
 
-  test('a small frame grows to 128 merged tokens at least', async () => {
+  test('a small frame is enlarged to at least 128 merged tokens', async () => {
     expect(await pixelsOf(2, {})).toBe(144); // 12 x 12, the next square
   });
-  test('a large one shrinks to 768 at most', async () => {
+  test('a large frame is reduced to at most 768', async () => {
     expect(await pixelsOf(2, {}, 900)).toBe(27 * 27);
     expect(await pixelsOf(2, { maxPixels: 16_384 * 28 * 28 }, 900)).toBe(27 * 27);
   });
-  test('a long clip shares 7680 merged tokens, two frames a share', async () => {
+  test('a long clip divides 7680 merged tokens among its pairs of frames', async () => {
     expect(await pixelsOf(31, {}, 630)).toBe(21 * 21); // 7680 / 16 = 480 each
   });
-  test('but no less than the minimum and 5 % each', async () => {
+  test('but each frame gets at least the minimum plus 5 %', async () => {
     expect(await pixelsOf(160, {}, 400)).toBe(11 * 11); // 7680 / 80 = 96; 128 * 1.05 = 134
   });
-  test("a part's own limits hold, also below the usual minimum", async () => {
+  test("a part's own limits apply, even below the usual minimum", async () => {
     expect(await pixelsOf(2, { maxPixels: 9 * 28 * 28 }, 300)).toBe(9);
     expect(await pixelsOf(2, { minPixels: 400 * 28 * 28 })).toBe(400);
   });
@@ -77,12 +77,12 @@ describe('what is refused', () => {
     return `${error.code} ${error.message}`;
   };
 
-  test('a frame of another size, by its place', async () => {
+  test('a frame of another size, named by its index', async () => {
     expect(await codeAndMessage([a, b, picture(0, 60, 90)])).toMatch(
       /^INPUT_FRAME_SIZE messages\[0\]\.content\[0\]\.frames\[2\]: 60 x 90 pixels, .* 90 x 60/,
     );
   });
-  test('a frame that is no picture, by its place', async () => {
+  test('a frame that is not an image, named by its index', async () => {
     expect(await codeAndMessage([a, new Uint8Array(100)])).toMatch(/^IMAGE_UNSUPPORTED .*frames\[1\]/);
     expect(await codeAndMessage([a, '/nowhere/2.png'])).toMatch(/^IMAGE_NOT_FOUND .*frames\[1\]/);
   });
@@ -96,7 +96,7 @@ describe('what is refused', () => {
     expect(await codeAndMessage([a], { minPixels: 20_000, maxPixels: 10_000 })).toMatch(/^INPUT_RANGE/);
     expect(await codeAndMessage([a], { resizedHeight: 56 })).toMatch(/^INPUT_RANGE/);
   });
-  test('an aborted signal ends it with its reason', async () => {
+  test('an aborted signal rejects with its reason', async () => {
     const reason = new Error('enough');
     const aborted = preprocessFrames([a], FIELD, {}, config, AbortSignal.abort(reason));
     await expect(aborted).rejects.toBe(reason);

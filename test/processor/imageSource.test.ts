@@ -27,7 +27,7 @@ async function expectRefused(source: unknown, code: string, name = 'ImageError')
   await expect(loadImage(source as ImageSource, FIELD)).rejects.toMatchObject(error);
 }
 
-describe('where a picture may come from', () => {
+describe('sources of images', () => {
   const sources: [string, () => ImageSource][] = [
     ['a path', () => join(folder, 'cat 1.jpg')],
     ['a file URL', () => pathToFileURL(join(folder, 'cat 1.jpg')).href],
@@ -55,7 +55,7 @@ describe('files', () => {
   test('empty', () => expectRefused(join(folder, 'empty.png'), 'IMAGE_EMPTY'));
   test('over the limit', () => expectRefused(join(folder, 'large.png'), 'IMAGE_TOO_LARGE'));
   if (process.platform !== 'win32') {
-    test('a pipe that nobody writes to', async () => {
+    test('a pipe without a writer', async () => {
       execFileSync('mkfifo', [join(folder, 'pipe.png')]);
       await expectRefused(join(folder, 'pipe.png'), 'IMAGE_NOT_FOUND');
     });

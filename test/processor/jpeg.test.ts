@@ -8,7 +8,7 @@ import { compareLevels, readFixture, readFixtures } from './fixtures.ts';
 /** jpeg-js rounds its inverse DCT differently from libjpeg-turbo; everything after it is exact. */
 const MAX_LEVELS = 3;
 const MEAN_LEVELS = 0.2;
-/** With ink in the black plane jpeg-js rounds down twice when it mixes four planes to three. */
+/** With a black plane jpeg-js rounds down twice when it converts four planes to three. */
 const MEAN_LEVELS_BLACK = 1;
 const WITH_BLACK = ['cmyk-with-black', 'ycck'];
 
@@ -63,7 +63,7 @@ describe("chroma upsampling is libjpeg-turbo's triangle filter", () => {
   });
 });
 
-test('YCbCr to RGB: grey stays, primaries, clamping', () => {
+test('YCbCr to RGB: grey, primaries, clamping', () => {
   const pixels = [
     [128, 128, 128, 128, 128, 128],
     [76, 85, 255, 254, 0, 0],

@@ -1,4 +1,4 @@
-/** Segment surgery on good JPEG files. */
+/** Edits segments of valid JPEG files. */
 
 export const SOF = [0xc0, 0xc1, 0xc2];
 export const DHT = 0xc4;
@@ -7,11 +7,11 @@ export const DQT = 0xdb;
 
 export interface Segment {
   readonly marker: number;
-  /** Marker, length, body, and after SOS the coded data. */
+  /** Marker, length and body; for SOS also the coded data. */
   readonly bytes: Uint8Array;
 }
 
-/** Splits a well-formed file behind SOI; EOI is the last segment. */
+/** Splits a well-formed file after its SOI; EOI is the last segment. */
 export function segmentsOf(file: Uint8Array): Segment[] {
   const segments: Segment[] = [];
   let start = 2;

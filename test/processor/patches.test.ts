@@ -23,7 +23,7 @@ const config: ImageProcessorConfig = {
 };
 const ROW = 3 * 2 * 14 * 14;
 
-/** The words of a message part, as the library's own. */
+/** Converts the names in a message part to the library's own. */
 function optionsOf(element: Record<string, number | undefined>): ResizeOptions {
   return {
     minPixels: element.min_pixels,
@@ -33,7 +33,7 @@ function optionsOf(element: Record<string, number | undefined>): ResizeOptions {
   };
 }
 
-/** Later stages start from the reference's pixels, so that a JPEG decoder's last bits play no part. */
+/** Later stages start from the reference's pixels, so that rounding in JPEG decoding does not matter. */
 async function decodedPicture(path: string, decoded: StoredTensor | undefined): Promise<RgbImage> {
   if (!decoded) return await decodeImage(readFileSync(goldens + path), path);
   return { height: decoded.shape[0], width: decoded.shape[1], data: decoded.data as Uint8Array };
@@ -90,7 +90,7 @@ describe('pixels to patches equals the reference bit for bit', () => {
   }
 });
 
-describe('the pictures of the whole prompts too', () => {
+describe('the images of whole prompts too', () => {
   const cases = readdirSync(`${goldens}cases`, { recursive: true, encoding: 'utf8' });
   for (const path of cases
     .filter((file) => file.endsWith('/tensors.safetensors'))
@@ -141,12 +141,12 @@ describe('wrong options (I12)', () => {
     expect(() => preprocessImage(image, options, config, 'picture')).toThrow(error);
   });
 
-  test('a picture of another length', () => {
+  test('pixels of the wrong length', () => {
     const error = expect.objectContaining({ code: 'INPUT_LENGTH' });
     expect(() => preprocessImage({ ...image, width: 61 }, {}, config, 'picture')).toThrow(error);
   });
 
-  test('maxPixels that leave no row of patches', () => {
+  test('maxPixels too small for a row of patches', () => {
     const strip = { width: 4000, height: 20, data: noise(4000, 20) };
     const error = expect.objectContaining({ name: 'ImageError', code: 'IMAGE_TOO_SMALL' });
     expect(() => preprocessImage(strip, { maxPixels: 28_000 }, config, 'strip')).toThrow(error);

@@ -26,7 +26,7 @@ describe('PNG equals Pillow bit for bit', () => {
   }
 });
 
-test('the file is left as it was', async () => {
+test("the file's bytes are not changed", async () => {
   const { file } = readFixtures()[0];
   const before = file.slice();
   await decodeImage(file, 'picture');

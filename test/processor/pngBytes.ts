@@ -39,7 +39,7 @@ export function header(fields: HeaderFields = {}): Uint8Array {
   return chunk('IHDR', body);
 }
 
-/** An IDAT of zeros, as many as asked for. */
+/** An IDAT with the given number of zeros. */
 export function zeros(inflatedBytes: number): Uint8Array {
   return chunk('IDAT', deflateSync(new Uint8Array(inflatedBytes)));
 }

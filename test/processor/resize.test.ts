@@ -4,7 +4,7 @@ import { resizeBicubic, smartResize, smartResizeStrict } from '../../src/process
 import { goldens, readJson } from '../readTensors.ts';
 import { noise, readResizes } from './fixtures.ts';
 
-/** What our error for a row of the table must be, given the reference's. */
+/** The code of our error for a row of the table, given the reference's error. */
 function expectedCode(size: number[] | null, error: { message: string } | null): string | undefined {
   if (error) return error.message.includes('aspect ratio') ? 'IMAGE_ASPECT' : 'IMAGE_TOO_SMALL';
   return size?.includes(0) ? 'IMAGE_TOO_SMALL' : undefined;
@@ -36,7 +36,7 @@ describe('smart_resize equals the reference', () => {
     });
   }
 
-  test('eleven rows come out with a side of 0 in the reference', () => {
+  test('eleven rows have a side of 0 in the reference', () => {
     expect(rows.filter((row: { fetch_image: number[] | null }) => row.fetch_image?.includes(0))).toHaveLength(
       11,
     );
@@ -89,7 +89,7 @@ describe('bicubic equals Pillow bit for bit', () => {
     });
   }
 
-  test('the same size gives the same picture', () => {
+  test('the same size gives the same image', () => {
     const image = { width: 5, height: 4, data: noise(5, 4) };
     expect(resizeBicubic(image, 4, 5)).toBe(image);
   });

@@ -20,7 +20,7 @@ const SEEDS = [
 
 const gpu = await sharedGpu();
 
-/** Does nothing but call the generator. */
+/** A kernel that only calls the random generator. */
 const randomNumbers = defineKernel({
   name: 'randomNumbers',
   code: `
@@ -50,7 +50,7 @@ function numbersOnGpu(seedLow: number, seedHigh: number): Promise<ArrayLike<numb
   return randomNumbers.run(gpu, { index }, { seedLow, seedHigh });
 }
 
-/** Σ (observed − expected)² / expected over tokens that can come. */
+/** Σ (observed − expected)² / expected over the possible tokens. */
 function chiSquare(counts: Uint32Array, probabilities: Float64Array): number {
   let sum = 0;
   for (const [id, probability] of probabilities.entries()) {
@@ -60,26 +60,26 @@ function chiSquare(counts: Uint32Array, probabilities: Float64Array): number {
   return sum;
 }
 
-/** What chi-square stays under with probability 0.999 (Wilson and Hilferty's approximation). */
+/** The 0.999 quantile of chi-square (Wilson and Hilferty's approximation). */
 function criticalValue(freedom: number): number {
   const spread = 2 / (9 * freedom);
   return freedom * (1 - spread + 3.09 * Math.sqrt(spread)) ** 3;
 }
 
 describe(`random numbers on ${gpu.description}`, () => {
-  it('are pcg4d, computed with Python integers', () => {
+  it('equal pcg4d computed with Python integers', () => {
     expect(pcg4d([0, 0, 0, 0])).toEqual([0x0f02f829, 0x2d568769, 0x32b0c43b, 0xd32548ea]);
     expect(pcg4d([1, 2, 3, 4])).toEqual([0x3622cd16, 0xf11471d8, 0xe1109b3f, 0x02b94c2f]);
   });
 
-  it.each(SEEDS)('are the same bits as the twin gives: seed %i %i', async (seedLow, seedHigh) => {
+  it.each(SEEDS)('have the same bits as the CPU version: seed %i %i', async (seedLow, seedHigh) => {
     const numbers = await numbersOnGpu(seedLow, seedHigh);
     let different = 0;
     for (let i = 0; i < DRAWS; i++) different += Number(numbers[i] !== uniformRandom(seedLow, seedHigh, i));
     expect(different).toBe(0);
   });
 
-  it.each(SEEDS)('are even, and so are pairs of neighbours: seed %i %i', (seedLow, seedHigh) => {
+  it.each(SEEDS)('are uniform, and so are pairs of neighbours: seed %i %i', (seedLow, seedHigh) => {
     const cells = 32;
     const single = new Uint32Array(cells * cells);
     const pairs = new Uint32Array(cells * cells);
@@ -93,7 +93,7 @@ describe(`random numbers on ${gpu.description}`, () => {
     expect(chiSquare(pairs, even)).toBeLessThan(criticalValue(cells ** 2 - 1));
   });
 
-  it('of neighbouring seeds have nothing in common', () => {
+  it('of neighbouring seeds are independent', () => {
     const even = new Float64Array(1024).fill(1 / 1024);
     const counts = new Uint32Array(1024);
     for (let seed = 0; seed < DRAWS; seed++) counts[Math.floor(uniformRandom(seed, 0, 20) * 1024)]++;
@@ -108,7 +108,7 @@ describe(`draws on ${gpu.description}`, () => {
   const probabilities = processLogits(logits, limits, noText);
   const { seedLow, seedHigh } = SEED;
 
-  /** One draw for each of the first random numbers. */
+  /** One sample for each of the first random numbers. */
   const drawMany = (row: Float32Array, options: ProcessOptions, count: number, seed = SEED) =>
     drawOnGpu(gpu, row, options, noText, [...Array(count).keys()], seed);
 
@@ -124,7 +124,7 @@ describe(`draws on ${gpu.description}`, () => {
     expect(chiSquare(counts, tilted)).toBeGreaterThan(criticalValue(freedom));
   });
 
-  it('of the GPU are those of the CPU, and come again with the same seed', async () => {
+  it('on the GPU equal those on the CPU, and repeat with the same seed', async () => {
     const first = await drawMany(logits, limits, 400);
     const expected = first.map((_, i) => drawToken(probabilities, uniformRandom(seedLow, seedHigh, i)));
     expect(first).toEqual(expected);
@@ -160,7 +160,7 @@ describe(`draws on ${gpu.description}`, () => {
     expect(await drawOnGpu(gpu, logits, options, noText, indices)).toEqual(tokens);
   });
 
-  it('of all 152,064 tokens reach the last one, and never a banned one', async () => {
+  it('from all 152,064 tokens reach the last one, but never a banned one', async () => {
     const flat = new Float32Array(152_064).fill(-Infinity);
     for (let id = 3; id < flat.length; id += 4) flat[id] = 1.5;
     const drawn = await drawMany(flat, { ...limits, topK: 0, topP: 1 }, 20);
@@ -169,7 +169,7 @@ describe(`draws on ${gpu.description}`, () => {
     expect(drawn).toEqual(expected);
   });
 
-  it('find no token where a logit is NaN or +Infinity, or none is finite', async () => {
+  it('give no token if a logit is NaN or +Infinity, or none is finite', async () => {
     const draw = async (bad: number, places: (id: number) => boolean) => {
       const row = logits.map((logit, id) => (places(id) ? bad : logit));
       const [id] = await drawMany(row, limits, 1);

@@ -1,4 +1,4 @@
-/** Draws of the GPU, with random numbers that fall where a wrong probability shows. */
+/** Sampling on the GPU with random numbers chosen to reveal a wrong probability. */
 import type { Gpu } from '../../src/gpu/device.ts';
 import { Pass } from '../../src/gpu/pass.ts';
 import { freeTensors, type Tensor, upload, zeros } from '../../src/gpu/tensor.ts';
@@ -18,18 +18,18 @@ const ascending = Uint32Array.from({ length: NUMBERS }, (_, i) => i).sort(
 );
 
 export interface Edges {
-  /** Which of the seed's random numbers to draw with. */
+  /** The indices of the seed's random numbers to sample with. */
   readonly indices: number[];
-  /** What they must draw. */
+  /** The tokens that they must give. */
   readonly tokens: number[];
 }
 
 /**
- * For kept tokens the random numbers next to both ends of their share of [0, 1): a share that begins or ends elsewhere by 1e-5 or so, one
- * that is missing or one too many before it makes a draw come out otherwise. Of more than `most` tokens as many, evenly chosen.
+ * For each kept token, the random numbers next to both ends of its share of [0, 1). If a share begins or ends about 1e-5 elsewhere,
+ * or if a share before it is missing or extra, another token is sampled. For more than `most` tokens, an even selection.
  *
- * @param probabilities [vocab], of the definition
- * @param slack how far sums in f32 may be from those in float64
+ * @param probabilities [vocabSize], of the reference
+ * @param slack allowed difference between f32 and float64 sums
  */
 export function edgesOf(probabilities: ArrayLike<number>, { most = 64, slack = 2e-6 } = {}): Edges {
   const edges: Edges = { indices: [], tokens: [] };
@@ -50,7 +50,7 @@ export function edgesOf(probabilities: ArrayLike<number>, { most = 64, slack = 2
   return edges;
 }
 
-/** How many of the random numbers are below `value`. */
+/** The number of random numbers below `value`. */
 function placeOf(value: number): number {
   let [low, high] = [0, NUMBERS];
   while (low < high) {
@@ -61,7 +61,7 @@ function placeOf(value: number): number {
   return low;
 }
 
-/** A step of generation, with the same kernels in the same order: one draw for each index of a random number, in one submit. */
+/** Samples with the kernels of a generation step in the same order, once for each index of a random number, in one submit. */
 export async function drawOnGpu(
   gpu: Gpu,
   logits: Float32Array,

@@ -1,4 +1,4 @@
-/** Probabilities against transformers' own, test/goldens/sampling.json: those of the CPU, and what the GPU draws with. */
+/** Compares probabilities with transformers' own, test/goldens/sampling.json: those of the CPU, and those of the GPU's samples. */
 import { describe, expect, it } from 'vitest';
 import { goldens, readJson } from '../readTensors.ts';
 import { sharedGpu } from '../sharedGpu.ts';
@@ -25,7 +25,7 @@ describe(`sampling.json on ${gpu.description}`, () => {
     async ({ row }) => {
       const { options, text } = ours(row);
       const logits = Float32Array.from(row.logits);
-      // generate itself runs in float32: where float64 keeps other tokens, the row has both
+      // generate itself runs in float32: if float64 keeps other tokens, the row has both
       const expected = row.probs_float32 ?? row.probs;
       const onCpu = processLogits(logits, options, text);
       expect(difference(onCpu, expected, row.cut_inside_ties)).toBeLessThan(1e-6);
@@ -34,7 +34,7 @@ describe(`sampling.json on ${gpu.description}`, () => {
     },
   );
 
-  it('fails when one thing is changed', async () => {
+  it('fails for any change', async () => {
     const { options, text } = ours(rows[16]);
     const logits = Float32Array.from(rows[16].logits);
     const { indices, tokens } = edgesOf(rows[16].probs);
@@ -59,7 +59,7 @@ function ours({ options, input_ids }: Row): { options: ProcessOptions; text: Tex
   };
 }
 
-/** Largest difference; of sorted probabilities where a cut goes through ties, as torch's sort is not stable. */
+/** The largest difference; of sorted probabilities if a limit cuts through ties, because torch's sort is not stable. */
 function difference(actual: ArrayLike<number>, expected: readonly number[], sorted: boolean): number {
   const order = (values: ArrayLike<number>) => {
     const array = Float64Array.from(values);

@@ -1,4 +1,4 @@
-/** The 7B model's vocabulary: logits from a formula, what transformers keeps of them from fixtures/sampling/makeLargeVector.py. */
+/** Logits of the 7B's vocabulary size from a formula; fixtures/sampling/makeLargeVector.py gives the tokens that transformers keeps. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { sharedGpu } from '../sharedGpu.ts';
@@ -9,7 +9,7 @@ interface Row {
   options: Partial<typeof OFF>;
   inputIds: number[];
   keptCount: number;
-  /** Of the kept tokens, or every thousandth where all are kept. */
+  /** Probabilities of the kept tokens; if all are kept, of every thousandth. */
   ids: number[];
   probabilities: number[];
 }
@@ -21,7 +21,7 @@ const [, ...rows] = readFileSync(file, 'utf8')
 
 const gpu = await sharedGpu();
 
-/** fround(30 r^15), r in [-1, 1) from MurmurHash3's finalizer, as makeLargeVector.py has it. */
+/** fround(30 r^15), r in [-1, 1) from MurmurHash3's finalizer, as in makeLargeVector.py. */
 function logitsOfFormula(): Float32Array {
   return Float32Array.from({ length: 152_064 }, (_, id) => {
     let x = Math.imul(id + 1, 0x9e3779b9);

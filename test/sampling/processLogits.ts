@@ -4,7 +4,7 @@ import type { ProcessorOptions } from '../../src/model/generation/logitsProcesso
 
 export type ProcessOptions = ProcessorOptions & SamplingLimits;
 
-/** Every option at the value that changes nothing. */
+/** Every option switched off. */
 export const OFF: ProcessOptions = {
   repetitionPenalty: 1,
   presencePenalty: 0,

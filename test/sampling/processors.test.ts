@@ -1,4 +1,4 @@
-/** The processors that transformers' goldens leave out, or that meet only here: the GPU against the CPU. */
+/** Compares GPU and CPU for processors and combinations that transformers' goldens leave out. */
 import { describe, expect, it } from 'vitest';
 import { sharedGpu } from '../sharedGpu.ts';
 import { drawOnGpu, edgesOf } from './drawOnGpu.ts';
@@ -37,7 +37,7 @@ describe(`processors on ${gpu.description}`, () => {
     }
   });
 
-  it('count what they should', () => {
+  it('count correctly', () => {
     const banned = (change: Partial<ProcessOptions>) => {
       const probabilities = processLogits(logits, { ...OFF, ...change }, text);
       return [...probabilities.keys()].filter((id) => probabilities[id] === 0);

@@ -29,7 +29,7 @@ describe('presets', () => {
       { ...reference, numBeams: 1, doSample: true, temperature: 0.9, maxNewTokens: 4096 },
     ],
   ])('%j', (options, expected) => {
-    // the seed of a test must be known; with it alone the first row asks for sampling
+    // a fixed seed, except in the first row, where it would turn on sampling
     expect(resolve({ ...options, seed: 5, doSample: expected.doSample })).toEqual(expected);
   });
 
@@ -47,7 +47,7 @@ describe('presets', () => {
     expect(resolve({ eosTokenId: 0 }).endTokens).toEqual([0]);
   });
 
-  it('without one, what only sampling needs asks for sampling', () => {
+  it('without a preset, options that only sampling needs turn it on', () => {
     for (const options of [{ temperature: 0.7 }, { topK: 5 }, { topP: 0.5 }, { minP: 0.1 }, { seed: 1 }]) {
       expect(resolve(options).doSample, JSON.stringify(options)).toBe(true);
       expect(resolve({ ...options, generation: 'greedy' }).doSample).toBe(false);
@@ -61,7 +61,7 @@ describe('presets', () => {
     expect(resolve({ generation: 'model-page', temperature: 0 }).doSample).toBe(false);
   });
 
-  it('have another seed each time', () => {
+  it('have a new seed each time', () => {
     expect(resolve({}).seed).not.toBe(resolve({}).seed);
     expect(resolve({ seed: 2n ** 64n - 1n }).seed).toBe(2n ** 64n - 1n);
   });
@@ -80,7 +80,7 @@ describe('generation_config.json', () => {
     },
   };
 
-  it("is what 'checkpoint' means, and nothing else reads it", () => {
+  it("is only read by the preset 'checkpoint'", () => {
     const found = parse(config);
     expect(resolve({ generation: 'checkpoint', seed: 5 }, found)).toEqual({
       ...reference,
@@ -95,7 +95,7 @@ describe('generation_config.json', () => {
     expect(resolve({ generation: 'checkpoint' }, parse({ eos_token_id: 3 })).endTokens).toEqual([3]);
   });
 
-  it('is missed where it is asked for', () => {
+  it('is an error if it is requested but missing', () => {
     expect(() => resolve({ generation: 'checkpoint' })).toThrow(
       expect.objectContaining({ name: 'ConfigError', code: 'CONFIG_MISSING' }),
     );
@@ -147,7 +147,7 @@ describe('bad options', () => {
     );
   });
 
-  it('in a list are named with their place', () => {
+  it('in a list are named with their index', () => {
     expect(() => resolve({ eosTokenId: [3, 2n] })).toThrow(/^eosTokenId\[1\] is 2n; give a whole number/);
   });
 

@@ -23,14 +23,14 @@ function expectToPass({ rows, firstDivergence }: CaseReport): void {
 describe('golden cases, every stage and every token, fast kernels', () => {
   const reports = new Map<string, CaseReport>();
   beforeAll(async () => {
-    // All in one: each checkpoint is loaded once.
+    // All in one run, so that each checkpoint is loaded once.
     for (const report of await runParity(goldens, { gpu })) reports.set(report.case, report);
   }, 5 * MINUTES);
 
   it.each(cases)(`%s, on ${gpu.description}`, (name) => expectToPass(reports.get(name) as CaseReport));
 });
 
-/** One case of each kind that differs on the GPU. How pictures are read and prompts written is the same code: see above. */
+/** One case of each kind that differs on the GPU. Images and prompts use the same code as above. */
 const plainCases = [
   'mrope-bf16/text-only',
   'mrope-bf16/one-png-224', // whole windows
@@ -52,7 +52,7 @@ describe('golden cases, every stage and every token, plain kernels', () => {
 });
 
 describe('compareWith', () => {
-  it('names the first stage that a wrong kernel changes, and refuses a golden of another checkpoint', async () => {
+  it('names the first stage that a wrong kernel changes, and refuses a case of another checkpoint', async () => {
     const mirrored = kernels.gelu.variant({
       name: 'gelu/mirrored',
       code: (await readFile(new URL('../../src/kernels/plain/gelu.wgsl', import.meta.url), 'utf8')).replace(

@@ -3,7 +3,7 @@ import type { Changes } from '../../src/gpu/kernel.ts';
 import { goldens } from '../readTensors.ts';
 import { sharedGpu } from '../sharedGpu.ts';
 
-/** Runs one case in a module graph of its own, so that a mocked module counts for it alone. */
+/** Runs one case with freshly loaded modules, so that a mocked module affects only this case. */
 async function runCase(name: string, siluGate?: Changes) {
   vi.resetModules();
   const { kernels } = await import('../../src/kernels/kernelSet.ts');
@@ -15,7 +15,7 @@ async function runCase(name: string, siluGate?: Changes) {
 
 const WINDOWS = '../../src/model/graph/windows.ts';
 const POSITIONS = '../../src/model/graph/positions.ts';
-const CASE = 'mrope-bf16/multi-turn-300x150'; // its grid is no multiple of the windows
+const CASE = 'mrope-bf16/multi-turn-300x150'; // its grid is not a multiple of the windows
 
 afterEach(() => {
   vi.doUnmock(WINDOWS);

@@ -1,5 +1,5 @@
 // @ts-check
-// The page of package.test.ts: asks the bundled model about its first example picture, then reports what the test compares.
+// The page of package.test.ts: asks the bundled model about its first example image, and reports the results to the test.
 import { M2Reasoning, urlFiles } from 'm2-reasoning';
 
 /** @param {string} name */
@@ -22,7 +22,7 @@ const stream = model.generate([
 for await (const piece of stream) document.querySelector('#answer')?.append(piece);
 await stream.result;
 
-/** SHA-256 of each picture's patches. @type {Record<string, number[]>} */
+/** SHA-256 of each image's patches. @type {Record<string, number[]>} */
 const patches = {};
 for (const { image } of examples) {
   patches[image] = await digestOf(await exampleFile(image));
