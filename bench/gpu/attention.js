@@ -8,7 +8,7 @@ const HEADS = 28;
 const KEY_HEADS = 4;
 const HEAD_DIM = 128;
 const QKV_DIM = (HEADS + 2 * KEY_HEADS) * HEAD_DIM;
-const SPLIT_KEYS = 128; // as src/model/load/kernelChoice.ts has it for GPUs
+const SPLIT_KEYS = 128; // as in src/model/load/forms.ts for a GPU
 
 /** @typedef {import('m2-reasoning').Pass} Pass */
 /** @typedef {import('m2-reasoning').Tensor} Tensor */

@@ -48,7 +48,10 @@ function node(operator, inputs, output) {
   ]);
 }
 
-/** TensorProto @param {string} name @param {number} dataType @param {readonly number[]} shape @param {Float32Array | BigInt64Array} values */
+/**
+ * TensorProto
+ * @param {string} name @param {number} dataType @param {readonly number[]} shape @param {Float32Array | BigInt64Array} values
+ */
 function tensor(name, dataType, shape, values) {
   return message([
     ...shape.map((size) => varintField(1, size)),
