@@ -4,7 +4,7 @@ import type { KernelCase, KernelDeclaration } from '../../src/gpu/declaration.ts
 import { openGpu } from '../../src/gpu/device.ts';
 import { defineKernel, type Kernel } from '../../src/gpu/kernel.ts';
 import { contractBytes } from '../../src/gpu/measure/benchKernel.ts';
-import { checkKernel } from '../../src/gpu/measure/checkKernel.ts';
+import { type CheckRow, checkRows } from '../../src/gpu/measure/checkKernel.ts';
 import { kernelText } from '../../src/gpu/readKernel.ts';
 import type { WeightDtype } from '../../src/gpu/weightFormats.ts';
 import { kernels } from '../../src/kernels/kernelSet.ts';
@@ -32,33 +32,39 @@ describe('a mistake is found', () => {
 
     const broken = { ...declaration, code: text.replace(find, replace), helpers: [] };
     if (await lacksF16(gpu, declaration)) {
-      await expect(wrongRows(broken, weights)).rejects.toMatchObject({ code: 'KERNEL_FEATURE' });
+      await expect(firstWrong(broken, weights)).rejects.toMatchObject({ code: 'KERNEL_FEATURE' });
       return;
     }
-    expect(await wrongRows(broken, weights)).not.toEqual([]);
+    expect(await firstWrong(broken, weights)).toMatchObject({ ok: false });
   });
 
-  it('in every kernel', () => {
-    const broken = new Set(MUTANTS.map(({ kernel }) => kernel));
-    expect(Object.keys(kernels).filter((name) => !broken.has(name as 'add'))).toEqual([]);
+  it('in every text, and in every ending of a linear layer', () => {
+    const textOf = (name: string) => String((kernels[name as 'add'] as unknown as Kernel).declaration.code);
+    const broken = new Set(MUTANTS.map(({ kernel }) => textOf(kernel)));
+    expect(Object.keys(kernels).filter((name) => !broken.has(textOf(name)))).toEqual([]);
+    const endings = MUTANTS.map(({ kernel }) => kernel.match(/(?:Add|Gate|Gelu)$/)?.[0]);
+    expect(endings).toEqual(expect.arrayContaining(['Add', 'Gate', 'Gelu']));
   });
 });
 
 describe('weights in pieces are not a mistake', () => {
   it.each(['embedPanels', 'gemvPanels', 'gemvPanelsGate'] as const)('%s', async (name) => {
-    expect(await wrongRows((kernels[name] as unknown as Kernel).declaration, 'split')).toEqual([]);
+    expect(await firstWrong((kernels[name] as unknown as Kernel).declaration, 'split')).toBeUndefined();
   });
 });
 
-/** The verdicts of the cheap cases that fail. All use weights of one dtype, so that the text is compiled once. */
-async function wrongRows(declaration: KernelDeclaration, weights?: Mutant['weights']): Promise<string[]> {
+/** The first of the cheap cases that fails; all have weights of one dtype, so that the text is compiled once. */
+async function firstWrong(
+  declaration: KernelDeclaration,
+  weights?: Mutant['weights'],
+): Promise<CheckRow | undefined> {
   const weightDtype: WeightDtype = weights === 'f32' || weights === 'f16' ? weights : 'bf16';
   const cases = declaration.cases
     .filter((one) => isCheap(declaration, one))
     .map((one) => ({ ...one, weightDtype }));
-  const kernel = defineKernel({ ...declaration, cases });
-  const rows = await checkKernel(weights === 'split' ? splitting : gpu, kernel);
-  return rows.filter(({ ok }) => !ok).map(({ verdict }) => verdict);
+  const rows = checkRows(weights === 'split' ? splitting : gpu, defineKernel({ ...declaration, cases }));
+  for await (const row of rows) if (!row.ok) return row;
+  return undefined;
 }
 
 function isCheap(declaration: KernelDeclaration, { sizes }: KernelCase): boolean {

@@ -70,12 +70,6 @@ export const PLAIN_MUTANTS: readonly Mutant[] = [
     'i = thread; i < params.dim; i += WORKGROUP_SIZE) {\n    out',
     'i = thread; i < params.dim; i += WORKGROUP_SIZE + 1u) {\n    out',
   ),
-  mutant(
-    'sampleToken',
-    'the number of another step',
-    'params.seedHigh, length[0])',
-    'params.seedHigh, length[0] + 1u)',
-  ),
   mutant('scatterRows', 'the order', 'hidden[index[row] * params.dim', 'hidden[row * params.dim'),
   mutant('siluGate', 'gate and up', 'gate / (1.0 + exp(-gate)) * up', 'up / (1.0 + exp(-up)) * gate'),
   mutant(

@@ -10,12 +10,12 @@ import type { ProcessOptions, TextSoFar } from './processLogits.ts';
 export const SEED = { seedLow: 2024, seedHigh: 7 };
 
 const NUMBERS = 2 ** 17;
-const uniforms = Float64Array.from({ length: NUMBERS }, (_, i) =>
-  uniformRandom(SEED.seedLow, SEED.seedHigh, i),
-);
-const ascending = Uint32Array.from({ length: NUMBERS }, (_, i) => i).sort(
-  (a, b) => uniforms[a] - uniforms[b],
-);
+const SCALE = 2 ** 24 * NUMBERS;
+/** The seed's first random numbers in order of size, whole multiples of NUMBERS, and in what is left the index of each. */
+const ascending = Float64Array.from(
+  { length: NUMBERS },
+  (_, index) => uniformRandom(SEED.seedLow, SEED.seedHigh, index) * SCALE + index,
+).sort();
 
 export interface Edges {
   /** The indices of the seed's random numbers to sample with. */
@@ -31,23 +31,21 @@ export interface Edges {
  * @param probabilities [vocabSize], of the reference
  * @param slack allowed difference between f32 and float64 sums
  */
-export function edgesOf(probabilities: ArrayLike<number>, { most = 64, slack = 2e-6 } = {}): Edges {
-  const edges: Edges = { indices: [], tokens: [] };
-  const kept = Array.from(probabilities).filter((probability) => probability > 0).length;
-  const step = Math.ceil(kept / most);
+export function edgesOf(probabilities: ArrayLike<number>, { most = 32, slack = 2e-6 } = {}): Edges {
+  const shares: { token: number; first: number; last: number }[] = []; // with the numbers that fall into them
   let begin = 0;
-  for (let token = 0, rank = 0; token < probabilities.length; token++) {
-    if (!(probabilities[token] > 0)) continue;
+  for (let token = 0; token < probabilities.length; token++) {
     const end = begin + probabilities[token];
-    const first = placeOf(begin + slack);
-    const last = placeOf(end - slack) - 1;
-    if (rank++ % step === 0 && first <= last) {
-      edges.indices.push(ascending[first], ascending[last]);
-      edges.tokens.push(token, token);
-    }
+    const share = { token, first: placeOf(begin + slack), last: placeOf(end - slack) - 1 };
+    if (probabilities[token] > 0 && share.first <= share.last) shares.push(share);
     begin = end;
   }
-  return edges;
+  const step = Math.ceil(shares.length / most);
+  const chosen = shares.filter((_, i) => i % step === 0 || i === shares.length - 1);
+  return {
+    indices: chosen.flatMap(({ first, last }) => [ascending[first] % NUMBERS, ascending[last] % NUMBERS]),
+    tokens: chosen.flatMap(({ token }) => [token, token]),
+  };
 }
 
 /** The number of random numbers below `value`. */
@@ -55,7 +53,7 @@ function placeOf(value: number): number {
   let [low, high] = [0, NUMBERS];
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (uniforms[ascending[middle]] < value) low = middle + 1;
+    if (ascending[middle] < value * SCALE) low = middle + 1;
     else high = middle;
   }
   return low;

@@ -55,7 +55,7 @@ export function referenceArrays(inputs: Readonly<Record<string, HostInput>>): Re
       binding,
       dtype === 'bf16' || dtype === 'f16'
         ? unpackWeights(values as Uint16Array, dtype)
-        : Float64Array.from(values),
+        : new Float64Array(values),
     ]),
   );
 }

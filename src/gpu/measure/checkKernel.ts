@@ -43,14 +43,24 @@ export async function checkKernel<B extends Bindings, P extends ParamTypes>(
   gpu: Gpu,
   kernel: Kernel<B, P>,
 ): Promise<CheckRow[]> {
+  const rows: CheckRow[] = [];
+  for await (const row of checkRows(gpu, kernel)) rows.push(row);
+  return rows;
+}
+
+/** The rows of `checkKernel`, each as soon as its case has run: who has seen enough may stop. */
+export async function* checkRows<B extends Bindings, P extends ParamTypes>(
+  gpu: Gpu,
+  kernel: Kernel<B, P>,
+): AsyncGenerator<CheckRow> {
   const declaration = kernel.declaration as unknown as KernelDeclaration;
   const { cases = [] }: Partial<KernelDeclaration> = declaration;
   if (cases.length === 0) {
     await compileKernel(gpu, declaration, declaration.constants ?? {});
     const verdict = 'it compiles, but the declaration has no cases: nothing was run';
-    return [{ ...NOT_COMPARED, case: 'no cases', output: '', verdict }];
+    yield { ...NOT_COMPARED, case: 'no cases', output: '', verdict };
+    return;
   }
-  const rows: CheckRow[] = [];
   const hasWeights = Object.values(declaration.bindings).some(({ access }) => access === 'weights');
   for (const kernelCase of cases) {
     const dtypes: WeightDtype[] =
@@ -59,10 +69,9 @@ export async function checkKernel<B extends Bindings, P extends ParamTypes>(
         : [kernelCase.weightDtype ?? 'f32'];
     for (const dtype of dtypes) {
       const label = hasWeights ? `${kernelCase.name}, ${dtype}` : kernelCase.name;
-      rows.push(...(await runCase(gpu, kernel as unknown as Kernel, kernelCase, dtype, label)));
+      yield* await runCase(gpu, kernel as unknown as Kernel, kernelCase, dtype, label);
     }
   }
-  return rows;
 }
 
 async function runCase(

@@ -32,6 +32,7 @@ export const embed = defineKernel({
       name: 'one token, one column',
       sizes: { tokens: 1, vocab: 3, dim: 1 },
       inputs: () => ({ ids: Uint32Array.of(2) }),
+      weightDtype: 'bf16',
     },
     {
       name: 'the 7B width',
@@ -44,12 +45,14 @@ export const embed = defineKernel({
       sizes: { tokens: 2, vocab: 4, dim: 9 },
       scale: 1e4,
       inputs: () => ({ ids: Uint32Array.of(3, 3) }),
+      weightDtype: 'bf16',
     },
     {
       name: 'zeros',
       sizes: { tokens: 2, vocab: 4, dim: 9 },
       scale: 0,
       inputs: () => ({ ids: Uint32Array.of(1, 2) }),
+      weightDtype: 'bf16',
     },
   ],
   tolerance: { abs: 0, rel: 0, reason: 'a copy: exact' },

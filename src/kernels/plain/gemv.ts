@@ -25,12 +25,12 @@ export const gemv = defineKernel({
   flops: ({ inDim, outDim }) => 2 * inDim * outDim,
   cases: [
     { name: 'odd sizes', sizes: { inDim: 71, outDim: 67 } },
-    { name: 'one output', sizes: { inDim: 40, outDim: 1 } },
-    { name: 'inner size 1', sizes: { inDim: 1, outDim: 5 } },
+    { name: 'one output', sizes: { inDim: 40, outDim: 1 }, weightDtype: 'bf16' },
+    { name: 'inner size 1', sizes: { inDim: 1, outDim: 5 }, weightDtype: 'bf16' },
     { name: 'the 7B decoder', sizes: { inDim: 3584, outDim: 512 }, weightDtype: 'bf16' },
     { name: 'more rows than one workgroup', sizes: { inDim: 24, outDim: 200 } },
-    { name: 'large values', sizes: { inDim: 130, outDim: 18 }, scale: 1e4 },
-    { name: 'zeros', sizes: { inDim: 8, outDim: 8 }, scale: 0 },
+    { name: 'large values', sizes: { inDim: 130, outDim: 18 }, scale: 1e4, weightDtype: 'bf16' },
+    { name: 'zeros', sizes: { inDim: 8, outDim: 8 }, scale: 0, weightDtype: 'bf16' },
   ],
   tolerance: {
     abs: 0,

@@ -29,12 +29,12 @@ export const matmul = defineKernel({
   cases: [
     { name: 'odd sizes', sizes: { rows: 5, inDim: 71, outDim: 67 } },
     { name: 'whole tiles', sizes: { rows: 16, inDim: 64, outDim: 64 } },
-    { name: 'one row', sizes: { rows: 1, inDim: 96, outDim: 33 } },
-    { name: 'one column', sizes: { rows: 9, inDim: 40, outDim: 1 } },
-    { name: 'inner size 1', sizes: { rows: 3, inDim: 1, outDim: 5 } },
+    { name: 'one row', sizes: { rows: 1, inDim: 96, outDim: 33 }, weightDtype: 'bf16' },
+    { name: 'one column', sizes: { rows: 9, inDim: 40, outDim: 1 }, weightDtype: 'bf16' },
+    { name: 'inner size 1', sizes: { rows: 3, inDim: 1, outDim: 5 }, weightDtype: 'bf16' },
     { name: 'the 7B decoder', sizes: { rows: 2, inDim: 3584, outDim: 512 }, weightDtype: 'bf16' },
-    { name: 'large values', sizes: { rows: 6, inDim: 130, outDim: 18 }, scale: 1e4 },
-    { name: 'zeros', sizes: { rows: 2, inDim: 8, outDim: 8 }, scale: 0 },
+    { name: 'large values', sizes: { rows: 6, inDim: 130, outDim: 18 }, scale: 1e4, weightDtype: 'bf16' },
+    { name: 'zeros', sizes: { rows: 2, inDim: 8, outDim: 8 }, scale: 0, weightDtype: 'bf16' },
   ],
   tolerance: {
     abs: 0,

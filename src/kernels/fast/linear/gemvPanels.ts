@@ -32,12 +32,12 @@ export const gemvPanelsContract = {
   flops: ({ inDim, outDim }) => 2 * inDim * outDim,
   cases: [
     { name: 'odd sizes', sizes: { inDim: 71, outDim: 66 } },
-    { name: 'two outputs', sizes: { inDim: 40, outDim: 2 } },
-    { name: 'inner size 1', sizes: { inDim: 1, outDim: 10 } },
+    { name: 'two outputs', sizes: { inDim: 40, outDim: 2 }, weightDtype: 'bf16' },
+    { name: 'inner size 1', sizes: { inDim: 1, outDim: 10 }, weightDtype: 'bf16' },
     { name: 'the 7B decoder', sizes: { inDim: 3584, outDim: 512 }, weightDtype: 'bf16' },
     { name: 'more panels than one workgroup', sizes: { inDim: 23, outDim: 1044 }, weightDtype: 'f16' },
-    { name: 'large values', sizes: { inDim: 130, outDim: 18 }, scale: 1e3 },
-    { name: 'zeros', sizes: { inDim: 8, outDim: 8 }, scale: 0 },
+    { name: 'large values', sizes: { inDim: 130, outDim: 18 }, scale: 1e3, weightDtype: 'bf16' },
+    { name: 'zeros', sizes: { inDim: 8, outDim: 8 }, scale: 0, weightDtype: 'bf16' },
   ],
   tolerance: {
     abs: 0,

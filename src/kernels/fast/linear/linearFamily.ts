@@ -95,7 +95,10 @@ export function linearFamily<const I extends Bindings, const P extends ParamType
 
 /** What comes after the sums comes after the same loop: for it one dtype and short sums are enough, and compiling is slow. */
 function endingCases(cases: readonly KernelCase[]): KernelCase[] {
-  return cases
-    .filter(({ sizes }) => (sizes.inDim ?? 4 * sizes.words) < 1000)
-    .map((one) => ({ ...one, weightDtype: 'bf16' }));
+  return inBf16(cases.filter(({ sizes }) => (sizes.inDim ?? 4 * sizes.words) < 1000));
+}
+
+/** For texts that read weights with the helpers of another one, whose cases have all dtypes. */
+export function inBf16(cases: readonly KernelCase[]): KernelCase[] {
+  return cases.map((one) => ({ ...one, weightDtype: 'bf16' }));
 }

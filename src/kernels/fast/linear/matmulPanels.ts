@@ -28,12 +28,12 @@ export const matmulPanelsContract = {
   cases: [
     { name: 'odd sizes', sizes: { rows: 13, inDim: 71, outDim: 66 } },
     { name: 'whole tiles', sizes: { rows: 64, inDim: 24, outDim: 64 }, weightDtype: 'bf16' },
-    { name: 'one row', sizes: { rows: 1, inDim: 96, outDim: 34 } },
-    { name: 'two columns', sizes: { rows: 9, inDim: 40, outDim: 2 } },
-    { name: 'inner size 1', sizes: { rows: 3, inDim: 1, outDim: 6 } },
+    { name: 'one row', sizes: { rows: 1, inDim: 96, outDim: 34 }, weightDtype: 'bf16' },
+    { name: 'two columns', sizes: { rows: 9, inDim: 40, outDim: 2 }, weightDtype: 'bf16' },
+    { name: 'inner size 1', sizes: { rows: 3, inDim: 1, outDim: 6 }, weightDtype: 'bf16' },
     { name: 'the 7B decoder', sizes: { rows: 2, inDim: 3584, outDim: 512 }, weightDtype: 'bf16' },
-    { name: 'large values', sizes: { rows: 6, inDim: 130, outDim: 18 }, scale: 1e3 },
-    { name: 'zeros', sizes: { rows: 2, inDim: 8, outDim: 8 }, scale: 0 },
+    { name: 'large values', sizes: { rows: 6, inDim: 130, outDim: 18 }, scale: 1e3, weightDtype: 'bf16' },
+    { name: 'zeros', sizes: { rows: 2, inDim: 8, outDim: 8 }, scale: 0, weightDtype: 'bf16' },
   ],
   tolerance: {
     abs: 0,

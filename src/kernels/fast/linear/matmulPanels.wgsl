@@ -2,11 +2,14 @@
 //
 //   out[row, col] = Σ_k x[row, k] · weight[col, k] + bias[col]
 //
-//            inDim               inDim
-//         ┌─────────┐         ┌─────────┐       each thread: 8 rows x 8 columns of out in registers;
-//    rows │ ▓▓▓▓▓▓▓ │ outDim  │ ░░░░░░░ │                    each step: one k, two vec4 of x (▓) and one vec4u of weights (░),
-//         │ ▓▓▓▓▓▓▓ │         │ ░░░░░░░ │                    three loads for 64 products.
-//         └─────────┘         └─────────┘
+//            rows                8                    outDim
+//         ┌─────────┐         ┌─────────┐          ┌─────────┐
+//         │         │       k │         │     rows │█████████│    each thread: 8 x 8 values of out (█), in four mat4x4f
+//       k │ ▓▓▓▓▓▓▓▓│         │░░░░░░░░ │          │█████████│    each step:   one k: two vec4 of x (▓) and one vec4u that is
+//         │         │         │         │          │█████████│                  eight weights (░), three loads for 64 products
+//         └─────────┘         └─────────┘          └─────────┘
+//     x as transposeRows    a panel: eight
+//     leaves it             rows of weight
 //
 // Sums are f32, in the order of k. What becomes of them: shared/storePanel.wgsl. A software adapter pays for each component of a load
 // and hardly for the product, so the block is wide; more k a step is slower there, for the compiler then keeps too many loads in registers.

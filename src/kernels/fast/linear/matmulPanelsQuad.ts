@@ -1,6 +1,6 @@
 import { PANEL_ROWS } from '../../../gpu/panels.ts';
 import type { Symbols } from '../../../gpu/shapes.ts';
-import { linearFamily } from './linearFamily.ts';
+import { inBf16, linearFamily } from './linearFamily.ts';
 import { matmulPanelsContract } from './matmulPanels.ts';
 
 /**
@@ -16,10 +16,10 @@ export const matmulPanelsQuadFamily = linearFamily({
     Math.ceil(weightRows / (PANEL_ROWS * WORKGROUP_N)),
     Math.ceil(rows / (THREAD_ROWS * WORKGROUP_M)),
   ],
-  cases: [
+  cases: inBf16([
     ...matmulPanelsContract.cases,
     { name: 'half a row block', sizes: { rows: 21, inDim: 40, outDim: 66 } },
-  ],
+  ]),
 });
 export const {
   store: matmulPanelsQuad,

@@ -1,6 +1,6 @@
 import { PANEL_ROWS } from '../../../gpu/panels.ts';
 import type { Symbols } from '../../../gpu/shapes.ts';
-import { linearFamily } from './linearFamily.ts';
+import { inBf16, linearFamily } from './linearFamily.ts';
 import { matmulPanelsContract } from './matmulPanels.ts';
 
 /** What the kernels with tiles in workgroup memory have in common; see `matmulPanelsTiled`. */
@@ -14,8 +14,9 @@ export const matmulPanelsTiledContract = {
     Math.ceil(rows / TILE_ROWS),
   ],
   cases: [
-    ...matmulPanelsContract.cases,
+    ...inBf16(matmulPanelsContract.cases),
     { name: 'two by two tiles', sizes: { rows: 67, inDim: 33, outDim: 70 }, weightDtype: 'bf16' },
+    { name: 'weights in f32', sizes: { rows: 13, inDim: 71, outDim: 66 }, weightDtype: 'f32' }, // two words each in the tile
   ],
 } as const;
 

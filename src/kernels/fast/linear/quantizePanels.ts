@@ -31,7 +31,7 @@ export const quantizePanels = defineKernel({
   },
   reference: quantizePanelsReference,
   cases: [
-    { name: 'odd rows', sizes: { inDim: 64, outDim: 42 } },
+    { name: 'odd rows', sizes: { inDim: 64, outDim: 42 }, weightDtype: 'bf16' },
     { name: 'two rows', sizes: { inDim: 32, outDim: 2 }, weightDtype: 'bf16' },
     { name: 'more than one workgroup', sizes: { inDim: 1024, outDim: 20 }, weightDtype: 'bf16' },
     { name: 'zeros', sizes: { inDim: 32, outDim: 8 }, scale: 0, weightDtype: 'bf16' },
