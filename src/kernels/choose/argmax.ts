@@ -6,7 +6,8 @@ import { argmaxReference, NO_TOKEN } from './reference/argmax.ts';
 export { NO_TOKEN };
 
 /**
- * The id of the largest logit of each row; of equal ones the lowest. `NO_TOKEN` when a logit of the row is NaN or +Infinity, or none is finite.
+ * The id of the largest logit of each row, and the lowest id among equal ones. `NO_TOKEN` if a logit of the row is NaN or +Infinity, or
+ * none is finite.
  *
  * `logits` [rows, vocab] f32 → [rows] u32.
  * Follows: torch.argmax, as transformers' greedy search uses it

@@ -3,7 +3,9 @@ import { wholeCase } from './gemvInt8.ts';
 import { linearFamily } from './linearFamily.ts';
 import { matmulInt8Contract } from './matmulInt8.ts';
 
-/** `matmulInt8` whose lanes share what they load and unpack four by four: for software adapters with subgroups, and more than eight rows. */
+/**
+ * `matmulInt8` in which four lanes share what they load and unpack: for software adapters with subgroups, and more than eight rows.
+ */
 export const matmulInt8QuadFamily = linearFamily({
   ...matmulInt8Contract,
   name: 'matmulInt8Quad',

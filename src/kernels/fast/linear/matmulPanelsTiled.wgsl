@@ -1,4 +1,4 @@
-// matmulPanelsTiled: matmulPanels by way of workgroup memory, for GPUs: neighbouring threads read neighbouring words, each once a workgroup.
+// matmulPanelsTiled: matmulPanels through workgroup memory, for GPUs. Neighbouring threads read neighbouring words, each word once.
 //
 //   out[row, col] = Σ_k x[row, k] · weight[col, k] + bias[col]
 //
